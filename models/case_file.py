@@ -1,0 +1,37 @@
+"""A case with the bytes of its photos: what a suggestion is made from.
+
+Knows nothing of where the bytes are kept.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from models.domain import Case
+
+
+@dataclass(frozen=True)
+class CaseFile:
+    """photos : bytes by photo_id; a photo of the case that is not here is absent, which never refuses the case."""
+
+    case: Case
+    photos: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def photo_digest(data: bytes) -> str:
+    """Return "sha256:…" over the bytes of a photo as filed."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def input_digest(file: CaseFile, *, ruled_on: date) -> str:
+    """Return "sha256:…" over the case, its photos' digests and the date that chooses the rule pack."""
+    photos = {
+        photo.photo_id: photo_digest(file.photos[photo.photo_id])
+        for photo in file.case.photos
+        if photo.photo_id in file.photos
+    }
+    content = [file.case.model_dump(mode="json"), photos, ruled_on.isoformat()]
+    canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,36 @@
+"""Prediction sets for rulings, with a stated chance of holding the right one.
+
+Knows nothing of files, registries or HTTP.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import CalibrationError
+
+
+def set_threshold(y_true: NDArray[np.intp], y_prob: NDArray[np.float64], *, alpha: float) -> float:
+    """Return the lowest probability that keeps a ruling in the set.
+
+    y_true : shape (n_cases,), ruling index in [0, n_rulings)
+    y_prob : shape (n_cases, n_rulings), rows sum to 1, cases never trained on
+    alpha : share of sets allowed to miss the true ruling, in (0, 1)
+    Raises CalibrationError below ceil(1 / alpha) - 1 cases.
+    Source: LAC score, Sadinle, Lei & Wasserman, JASA 114 (2019).
+    """
+    n_needed = math.ceil(1 / alpha) - 1
+    n_cases = len(y_true)
+    if n_cases < n_needed:
+        raise CalibrationError(n_cases=n_cases, n_needed=n_needed)
+    of_truth = np.sort(y_prob[np.arange(n_cases), y_true])
+    allowed = math.floor(alpha * (n_cases + 1))
+    return float(of_truth[allowed - 1]) if allowed >= 1 else 0.0
+
+
+def prediction_sets(y_prob: NDArray[np.float64], *, threshold: float) -> NDArray[np.bool_]:
+    """Return which rulings are in each set, shape (n_cases, n_rulings); the likeliest one always is."""
+    kept = y_prob >= threshold
+    kept[np.arange(len(y_prob)), y_prob.argmax(axis=1)] = True
+    return kept

@@ -1,0 +1,167 @@
+"""How the goods travelled: delivery, proper sign-off, the carrier's part, the way back.
+
+Proper sign-off means the buyer, or somebody the buyer chose; a locker, station, neighbour or door without consent is
+delivery but no proper sign-off. A family member is between the two.
+"""
+
+from datetime import datetime
+
+from models.cues import CueBook
+from models.domain import LogisticsEvent
+from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.vocabulary import DocumentKind, LogisticsEventKind, PhotoRole, SignedBy, Speaker, StatementLabel
+
+_ARRIVED = (LogisticsEventKind.DELIVERED, LogisticsEventKind.SIGNED)
+_SIGN_OFF_WEIGHT = {
+    SignedBy.BUYER: 0.95,
+    SignedBy.FAMILY: 0.72,
+    SignedBy.NEIGHBOUR: 0.15,
+    SignedBy.LOCKER: 0.12,
+    SignedBy.STATION: 0.12,
+    SignedBy.UNKNOWN: 0.25,
+}
+_PROMPTNESS = ((26.0, 0.9), (50.0, 0.75), (24.0 * 7, 0.5))
+
+
+def arrival(evidence: CaseEvidence) -> tuple[str, LogisticsEvent] | None:
+    """Return (ref, event) of the first arrival of the goods at the buyer's side, the best signed one of that day."""
+    found = [
+        (f"logistics.{place}", event)
+        for place, event in enumerate(evidence.case.logistics)
+        if event.event in _ARRIVED and evidence.counts(f"logistics.{place}")
+    ]
+    return max(found, key=lambda item: _SIGN_OFF_WEIGHT.get(item[1].by or SignedBy.UNKNOWN, 0.0), default=None)
+
+
+def _noted(evidence: CaseEvidence, cues: CueBook, cue: str) -> list[str]:
+    """Return refs of logistics notes and carrier statements that hold the cue."""
+    refs = [
+        f"logistics.{place}"
+        for place, event in enumerate(evidence.case.logistics)
+        if cues.has(cue, event.note) and evidence.counts(f"logistics.{place}")
+    ]
+    return refs + [
+        f"documents.{document.document_id}"
+        for document in evidence.case.documents
+        if document.kind == DocumentKind.CARRIER_STATEMENT
+        and cues.has(cue, document.note)
+        and evidence.counts(f"documents.{document.document_id}")
+    ]
+
+
+def _carrier_statements(evidence: CaseEvidence, *, filed_by: str) -> list[str]:
+    return [
+        f"documents.{document.document_id}"
+        for document in evidence.case.documents
+        if document.kind == DocumentKind.CARRIER_STATEMENT
+        and document.filed_by == filed_by
+        and evidence.counts(f"documents.{document.document_id}")
+    ]
+
+
+def delivery(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the seller proves delivery to the buyer or somebody the buyer chose."""
+    came = arrival(evidence)
+    if came is None:
+        return Finding(0.03)
+    ref, event = came
+    trouble = [(item, 0.75) for item in _noted(evidence, cues, "carrier_trouble")]
+    against: list[Weighted] = [*trouble[:2], *[(item, 0.6) for item in _carrier_statements(evidence, filed_by="buyer")]]
+    admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
+    against.append((admitted[0], 0.5 * admitted[1]))
+    base = sign_off(evidence, cues).probability
+    support: list[Weighted] = [(ref, max(base, 0.3 if event.by is None else 0.1))]
+    support += [(item, 0.6) for item in _carrier_statements(evidence, filed_by="seller") if not trouble]
+    return weigh(support, against)
+
+
+def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the seller proves proper sign-off."""
+    came = arrival(evidence)
+    if came is None:
+        return Finding(0.03)
+    ref, event = came
+    weight = _SIGN_OFF_WEIGHT.get(event.by or SignedBy.UNKNOWN, 0.25)
+    if event.by is None:
+        weight = 0.5 if event.event == LogisticsEventKind.SIGNED else 0.3
+    support: list[Weighted] = [(ref, weight)]
+    against: list[Weighted] = []
+    if event.by not in (SignedBy.BUYER, SignedBy.FAMILY):
+        denied = cues.has("consent_denied", event.note)
+        if cues.has("consent_to_handing_over", event.note) and not denied:
+            support.append((ref, 0.85))
+        for message in evidence.case.chat:
+            agreed = message.speaker == Speaker.BUYER and cues.has("consent_to_handing_over", message.text)
+            if agreed and evidence.counts(message.message_id):
+                support.append((message.message_id, 0.6))
+        if denied or cues.has("left_unattended", event.note):
+            against.append((ref, 0.6))
+        support += [(item, 0.3) for item in _carrier_statements(evidence, filed_by="seller")]
+    return weigh(support, against)
+
+
+def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
+    """Return (ref, weight in [0, 1]): how soon after arrival the buyer first complained."""
+    came = arrival(evidence)
+    complained = _first_complaint(evidence)
+    if came is None or complained is None:
+        return None, 0.4
+    ref, at = complained
+    hours = (at - came[1].at).total_seconds() / 3600
+    return ref, next((weight for limit, weight in _PROMPTNESS if hours <= limit), 0.25)
+
+
+def _first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
+    came = arrival(evidence)
+    start = came[1].at if came else None
+    found = [(message.message_id, message.at) for message in evidence.case.chat if message.speaker == Speaker.BUYER]
+    found += [
+        (f"timeline.{place}", event.at)
+        for place, event in enumerate(evidence.case.timeline)
+        if event.event == "refund_applied"
+    ]
+    return min((item for item in found if start is None or item[1] >= start), key=lambda item: item[1], default=None)
+
+
+def damage_noted(evidence: CaseEvidence, cues: CueBook) -> list[str]:
+    """Return refs that show damage noted when the goods were handed over."""
+    refs = _noted(evidence, cues, "damage_noted_on_delivery")
+    return refs + [photo.ref for photo in evidence.photos_of(PhotoRole.WAYBILL, filed_by="buyer")]
+
+
+def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the record, the box or the carrier's own words show that carriage did it."""
+    case = evidence.case
+    support: list[Weighted] = [(ref, 0.75) for ref in _noted(evidence, cues, "carrier_trouble")[:2]]
+    support += [
+        (f"logistics.{place}", 0.6)
+        for place, event in enumerate(case.logistics)
+        if event.event == LogisticsEventKind.EXCEPTION and evidence.counts(f"logistics.{place}")
+    ]
+    packaging = evidence.photos_of(PhotoRole.PACKAGING, filed_by="buyer")
+    support += [(photo.ref, 0.35 * (0.5 if photo.damaged is None else photo.damaged)) for photo in packaging]
+    if arrival(evidence) is None and case.logistics:
+        support.append((f"logistics.{len(case.logistics) - 1}", 0.6))
+    blamed = evidence.strongest(StatementLabel.BLAMES_CARRIER, by=Speaker.SELLER)
+    support.append((blamed[0], 0.2 * blamed[1]))
+    admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
+    return weigh(support, [(admitted[0], 0.6 * admitted[1])])
+
+
+def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the buyer proves that the goods came back to the seller."""
+    support: list[Weighted] = []
+    against: list[Weighted] = []
+    for place, event in enumerate(evidence.case.logistics):
+        ref = f"logistics.{place}"
+        if not evidence.counts(ref):
+            continue
+        if event.event == LogisticsEventKind.RETURN_SIGNED:
+            support.append((ref, 0.9))
+            if event.note and ("非" in event.note or "not " in event.note.lower()):
+                against.append((ref, 0.8))
+        elif event.event == LogisticsEventKind.RETURN_SHIPPED:
+            support.append((ref, 0.2))
+    support += [(ref, 0.4) for ref in _carrier_statements(evidence, filed_by="buyer")]
+    against += [(photo.ref, 0.15) for photo in evidence.photos_of(PhotoRole.RETURNED, filed_by="seller")]
+    return weigh(support, against)

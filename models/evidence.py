@@ -1,0 +1,132 @@
+"""What the classifiers and the file say about one case, gathered before any rule is applied.
+
+Every piece has a reference, so that a suggestion can be made again without it. Knows nothing of rules or rulings.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from models.domain import Case
+from models.vocabulary import PhotoRole, Speaker, StatementLabel
+
+Region = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A scored message.
+
+    ref : message_id, or "buyer_statement" / "seller_statement"
+    place : order in the chat; -1 for a side's own account
+    """
+
+    ref: str
+    speaker: Speaker
+    place: int
+    probabilities: dict[StatementLabel, float]
+    spans: dict[StatementLabel, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True)
+class ScoredPhoto:
+    """A photo whose bytes were seen. damaged : probability in [0, 1]; None where it shows papers, not goods."""
+
+    ref: str
+    role: PhotoRole
+    filed_by: str
+    damaged: float | None
+    region: Region | None = None
+    out_of_distribution: float = 0.0
+
+
+@dataclass(frozen=True)
+class ListingMatch:
+    """mismatch : probability in [0, 1] that the received photo shows other goods than the listing photo."""
+
+    listing_ref: str
+    received_ref: str
+    mismatch: float
+
+    @property
+    def ref(self) -> str:
+        return f"{self.listing_ref}|{self.received_ref}"
+
+
+@dataclass(frozen=True)
+class CaseEvidence:
+    """The case with its scored evidence.
+
+    photos : those whose bytes could be read; unreadable : ids of those whose bytes could not
+    left_out : references (also of facts) to be ignored
+    """
+
+    case: Case
+    statements: tuple[Statement, ...] = ()
+    photos: tuple[ScoredPhoto, ...] = ()
+    match: ListingMatch | None = None
+    unreadable: tuple[str, ...] = ()
+    left_out: frozenset[str] = frozenset()
+
+    def without(self, ref: str) -> "CaseEvidence":
+        """Return the same evidence, this piece ignored."""
+        return replace(self, left_out=self.left_out | {ref})
+
+    def said(
+        self, *labels: StatementLabel, by: Speaker, after: int = -1
+    ) -> Iterator[tuple[Statement, StatementLabel, float]]:
+        """Yield (statement, label, probability) of what `by` said past place `after`."""
+        for statement in self.statements:
+            if statement.speaker == by and statement.place > after and statement.ref not in self.left_out:
+                for label in labels:
+                    if label in statement.probabilities:
+                        yield statement, label, statement.probabilities[label]
+
+    def strongest(self, label: StatementLabel, *, by: Speaker, after: int = -1) -> tuple[str | None, float]:
+        """Return (ref, probability) of the likeliest such statement; (None, 0.0) where there is none."""
+        best = max(self.said(label, by=by, after=after), key=lambda item: item[2], default=None)
+        return (best[0].ref, best[2]) if best else (None, 0.0)
+
+    def photos_of(self, *roles: PhotoRole, filed_by: str) -> list[ScoredPhoto]:
+        return [
+            photo
+            for photo in self.photos
+            if photo.role in roles and photo.filed_by == filed_by and photo.ref not in self.left_out
+        ]
+
+    def counts(self, ref: str) -> bool:
+        """Tell whether the piece or fact `ref` is to be considered."""
+        return ref not in self.left_out
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Whether a proposition holds, as far as the evidence shows.
+
+    probability : in [0, 1]
+    supported_by, opposed_by : references of the evidence that speaks for and against it
+    """
+
+    probability: float
+    supported_by: tuple[str, ...] = ()
+    opposed_by: tuple[str, ...] = ()
+
+
+Weighted = tuple[str | None, float]
+
+
+def weigh(support: Sequence[Weighted], against: Sequence[Weighted] = ()) -> Finding:
+    """Combine independent pieces: noisy-or of the support, each opposing piece taking its share away.
+
+    Source: noisy-or, Pearl, Probabilistic Reasoning in Intelligent Systems (1988), ch. 4.
+    """
+    doubt = 1.0
+    for _, weight in support:
+        doubt *= 1.0 - weight
+    probability = 1.0 - doubt
+    for _, weight in against:
+        probability *= 1.0 - weight
+    return Finding(
+        min(max(probability, 0.0), 1.0),
+        tuple(ref for ref, weight in support if ref and weight >= 0.1),
+        tuple(ref for ref, weight in against if ref and weight >= 0.1),
+    )

@@ -1,0 +1,138 @@
+"""Explanation: the messages, photos and facts that moved a suggestion, for both sides.
+
+The effect of a piece is the change in the probability of the suggested ruling when that piece alone is left out and
+everything else is ruled again.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.domain import (
+    Case,
+    Evidence,
+    FactEvidence,
+    ListingMatchEvidence,
+    PhotoEvidence,
+    StatementEvidence,
+)
+from models.evidence import CaseEvidence
+from models.findings import Findings
+from models.ruling import RULINGS
+from models.vocabulary import Party, Ruling, StatementLabel
+
+_AT_MOST = 10
+_MIN_EFFECT = 0.005
+_MIN_STATEMENT = 0.3
+_BUYER_VALUE = {
+    Ruling.REFUND: 1.0,
+    Ruling.RETURN_AND_REFUND: 0.9,
+    Ruling.REPLACE: 0.8,
+    Ruling.PARTIAL_REFUND: 0.5,
+    Ruling.REQUEST_EVIDENCE: 0.4,
+    Ruling.DISMISS: 0.0,
+}
+_VALUES = np.array([_BUYER_VALUE[ruling] for ruling in RULINGS])
+OUT_OF_DISTRIBUTION = 0.5
+
+
+def explain(
+    evidence: CaseEvidence,
+    findings: Findings,
+    probabilities: NDArray[np.float64],
+    *,
+    rule: Callable[[CaseEvidence], NDArray[np.float64]],
+) -> tuple[Evidence, ...]:
+    """Return the pieces that moved the suggestion, strongest first, both sides' strongest among them.
+
+    probabilities : shape (n_rulings,), with all evidence
+    rule : ruling probabilities for other evidence
+    """
+    first = int(probabilities.argmax())
+    pieces: list[Evidence] = []
+    for ref in _candidates(evidence, findings):
+        without = rule(evidence.without(ref))
+        effect = float(probabilities[first] - without[first])
+        favours = Party.BUYER if float(_VALUES @ (probabilities - without)) >= 0 else Party.SELLER
+        if abs(effect) >= _MIN_EFFECT:
+            pieces.append(_piece(evidence, ref, effect, favours))
+    pieces.sort(key=lambda piece: (-abs(piece.effect), str(piece.ref)))
+    kept = pieces[:_AT_MOST]
+    for party in Party:
+        if not any(piece.favours == party for piece in kept):
+            kept += [piece for piece in pieces if piece.favours == party][:1]
+    return tuple(kept)
+
+
+def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:
+    """Return every reference that some finding rests on, and every statement likely enough to be read."""
+    cited = [
+        ref
+        for finding in (*findings.stated.values(), *findings.agreed.values())
+        for ref in (*finding.supported_by, *finding.opposed_by)
+    ]
+    said = [s.ref for s in evidence.statements if max(s.probabilities.values(), default=0.0) >= _MIN_STATEMENT]
+    photos = [photo.ref for photo in evidence.photos if photo.damaged is not None]
+    match = [evidence.match.ref] if evidence.match else []
+    known = dict.fromkeys([*said, *photos, *match, *cited])
+    return [ref for ref in known if ref not in ("claim", "requested", "listing_photo")]
+
+
+def _piece(evidence: CaseEvidence, ref: str, effect: float, favours: Party) -> Evidence:
+    statement = next((item for item in evidence.statements if item.ref == ref), None)
+    if statement is not None and statement.probabilities:
+        label = max(statement.probabilities, key=lambda name: statement.probabilities[name])
+        return StatementEvidence(
+            ref=ref,
+            label=StatementLabel(label),
+            probability=statement.probabilities[label],
+            effect=effect,
+            favours=favours,
+            spans=statement.spans.get(label, ()),
+        )
+    photo = next((item for item in evidence.photos if item.ref == ref), None)
+    if photo is not None and photo.damaged is not None:
+        return PhotoEvidence(
+            ref=ref,
+            label="damaged" if photo.damaged >= 0.5 else "intact",
+            probability=photo.damaged,
+            effect=effect,
+            favours=favours,
+            region=photo.region if photo.damaged >= 0.5 else None,
+            out_of_distribution=photo.out_of_distribution >= OUT_OF_DISTRIBUTION,
+        )
+    if evidence.match is not None and evidence.match.ref == ref:
+        match = evidence.match
+        return ListingMatchEvidence(
+            ref=(match.listing_ref, match.received_ref),
+            label="mismatch" if match.mismatch >= 0.5 else "match",
+            probability=match.mismatch,
+            effect=effect,
+            favours=favours,
+        )
+    return FactEvidence(ref=ref, label=fact_label(evidence.case, ref), effect=effect, favours=favours)
+
+
+def fact_label(case: Case, ref: str) -> str:
+    """Return the name of a fact: what happened, and by whom where known."""
+    place, _, rest = ref.partition(".")
+    if place == "timeline" and rest.isdigit():
+        event = case.timeline[int(rest)]
+        return f"{event.event}_by_{event.by}" if event.by else str(event.event)
+    if place == "logistics" and rest.isdigit():
+        leg = case.logistics[int(rest)]
+        return f"{leg.event}_by_{leg.by}" if leg.by else str(leg.event)
+    if place == "documents":
+        document = next((item for item in case.documents if item.document_id == rest), None)
+        return f"{document.kind}_filed_by_{document.filed_by}" if document else rest
+    if ref == "order.goods_state":
+        return f"goods_{case.order.goods_state}"
+    if ref == "order.receipt_confirmed_at":
+        return "receipt_confirmed" if case.order.receipt_confirmed_at else "receipt_not_confirmed"
+    photo = next((item for item in case.photos if item.photo_id == ref), None)
+    if photo is not None:
+        return f"{photo.role}_photo_filed_by_{photo.filed_by}"
+    if any(message.message_id == ref for message in case.chat):
+        return "message"
+    return rest or ref

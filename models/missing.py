@@ -1,0 +1,95 @@
+"""Missing evidence: which absent item would most change the ruling, from whom, and a ready request for it.
+
+What may be asked for is data (requests.yaml). Knows how to ask the ruling again, not how it is made.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from pydantic import Field, TypeAdapter
+
+from models.domain import Case, Frozen, MissingEvidence, Photo, RequestText
+from models.evidence import Finding
+from models.findings import Findings, Proposition
+from models.vocabulary import Claim, DocumentKind, Party, PhotoRole
+
+REQUESTS_FILE = Path(__file__).with_name("requests.yaml")
+_MIN_GAIN = 0.02
+_AT_MOST = 4
+_IF_FILED = 0.95
+_PHOTO_FILE = "photo_file:"
+
+
+class _Present(Frozen):
+    photos: tuple[PhotoRole, ...] = ()
+    documents: tuple[DocumentKind, ...] = ()
+
+
+class EvidenceRequest(Frozen):
+    """An item that may be asked for, and the proposition it would settle."""
+
+    party: Party
+    settles: Proposition
+    claims: tuple[Claim, ...] = Field(min_length=1)
+    present: _Present
+    zh: str
+    en: str
+
+
+@cache
+def shipped_requests() -> dict[str, EvidenceRequest]:
+    """Return the requests by name, from requests.yaml."""
+    content = yaml.safe_load(REQUESTS_FILE.read_text(encoding="utf-8"))
+    return TypeAdapter(dict[str, EvidenceRequest]).validate_python(content)
+
+
+def missing_evidence(
+    case: Case,
+    findings: Findings,
+    probabilities: NDArray[np.float64],
+    *,
+    rule: Callable[[Findings], NDArray[np.float64]],
+    absent_photos: frozenset[str],
+) -> tuple[MissingEvidence, ...]:
+    """Return what would settle the case, most decisive first.
+
+    rule : ruling probabilities under other findings
+    absent_photos : ids of photos listed in the case whose bytes didn't arrive or can't be read; they count as not
+        filed and are always among what is missing
+    The gain is the total-variation distance between the ruling probabilities now and with the item filed and telling.
+    """
+    found = [_absent_photo(photo) for photo in case.photos if photo.photo_id in absent_photos]
+    for name, request in shipped_requests().items():
+        if case.claim not in request.claims or _is_filed(case, request, absent_photos):
+            continue
+        telling = Finding(_IF_FILED, (f"request.{name}",))
+        rerun = rule(replace(findings, stated={**findings.stated, request.settles: telling}))
+        gain = float(np.abs(rerun - probabilities).sum() / 2)
+        if gain >= _MIN_GAIN:
+            text = RequestText(zh=request.zh, en=request.en)
+            found.append(MissingEvidence(party=request.party, what=name, gain=min(1.0, gain), request_text=text))
+    ranked = sorted(found, key=lambda item: (-item.gain, item.what))
+    return tuple(item for place, item in enumerate(ranked) if place < _AT_MOST or item.what.startswith(_PHOTO_FILE))
+
+
+def _absent_photo(photo: Photo) -> MissingEvidence:
+    text = RequestText(
+        zh=f"照片 {photo.photo_id} 没有收到或无法打开，请重新上传。",
+        en=f"Photo {photo.photo_id} did not arrive or can't be opened; please upload it again.",
+    )
+    return MissingEvidence(
+        party=Party(photo.filed_by), what=f"{_PHOTO_FILE}{photo.photo_id}", gain=0.0, request_text=text
+    )
+
+
+def _is_filed(case: Case, request: EvidenceRequest, absent_photos: frozenset[str]) -> bool:
+    photos = (p for p in case.photos if p.filed_by == request.party and p.photo_id not in absent_photos)
+    documents = (d for d in case.documents if d.filed_by == request.party)
+    return any(photo.role in request.present.photos for photo in photos) or any(
+        document.kind in request.present.documents for document in documents
+    )

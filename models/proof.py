@@ -1,0 +1,169 @@
+"""What each side has proved of the claim itself: prima facie, rebuttal, provenance, inspection, admissions.
+
+The standard is a lay person's view. Rudeness, threats and pleas prove nothing; an admission in small talk does.
+"""
+
+from models.cues import CueBook
+from models.delivery import carrier_caused, damage_noted, promptness
+from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.procedure import evidence_default
+from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
+
+CLAIM_STATEMENT = {
+    Claim.DAMAGED: StatementLabel.CLAIMS_DAMAGE,
+    Claim.NOT_AS_DESCRIBED: StatementLabel.CLAIMS_MISMATCH,
+    Claim.QUALITY_DEFECT: StatementLabel.CLAIMS_DEFECT,
+    Claim.MISSING_ITEM: StatementLabel.CLAIMS_MISSING,
+    Claim.NOT_RECEIVED: StatementLabel.CLAIMS_NOT_RECEIVED,
+    Claim.COUNTERFEIT: StatementLabel.CLAIMS_COUNTERFEIT,
+}
+# How far an admitted use or act explains the claimed condition: it breaks goods, but changes no label on them.
+_USE_IS_FAULT = {
+    Claim.NOT_AS_DESCRIBED: 0.3,
+    Claim.COUNTERFEIT: 0.2,
+    Claim.MISSING_ITEM: 0.3,
+    Claim.QUALITY_DEFECT: 0.55,
+}
+_OFFERS = (
+    StatementLabel.OFFERS_REFUND,
+    StatementLabel.OFFERS_RETURN,
+    StatementLabel.OFFERS_PARTIAL,
+    StatementLabel.OFFERS_REPLACEMENT,
+)
+
+
+def _documents(evidence: CaseEvidence, *kinds: DocumentKind, filed_by: str) -> list[tuple[str, str]]:
+    """Return (ref, note) of the documents of these kinds."""
+    return [
+        (f"documents.{document.document_id}", document.note or "")
+        for document in evidence.case.documents
+        if document.kind in kinds
+        and document.filed_by == filed_by
+        and evidence.counts(f"documents.{document.document_id}")
+    ]
+
+
+def seller_admits(evidence: CaseEvidence) -> Finding:
+    """Find whether the seller admits fault, plainly or let slip."""
+    return weigh([evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)])
+
+
+def buyer_fault(evidence: CaseEvidence) -> Finding:
+    """Find whether the buyer's own act did it, by the buyer's own words."""
+    admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+    blamed = evidence.strongest(StatementLabel.BLAMES_BUYER, by=Speaker.SELLER)
+    weight = _USE_IS_FAULT.get(evidence.case.claim, 0.75)
+    return weigh([(admitted[0], weight * admitted[1]), (blamed[0], 0.1 * blamed[1])])
+
+
+def changed_mind(evidence: CaseEvidence) -> Finding:
+    """Find whether the buyer really no longer wants the goods."""
+    if evidence.case.claim == Claim.CHANGE_OF_MIND:
+        return Finding(1.0, ("claim",))
+    ref, said = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
+    return weigh([(ref, 0.7 * said)])
+
+
+def prima_facie(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the buyer shows the claimed condition at first sight."""
+    case = evidence.case
+    support: list[Weighted] = []
+    for photo in evidence.photos_of(PhotoRole.RECEIVED, PhotoRole.PACKAGING, filed_by="buyer"):
+        weight = 0.5
+        if case.claim == Claim.DAMAGED and photo.damaged is not None:
+            weight = 0.3 + 0.5 * photo.damaged
+        support.append((photo.ref, weight))
+    support += [
+        (photo.ref, 0.45)
+        for photo in evidence.photos_of(PhotoRole.SCREENSHOT, PhotoRole.OTHER, PhotoRole.WAYBILL, filed_by="buyer")
+    ]
+    match = evidence.match
+    if match is not None and case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):
+        support.append((match.ref, 0.6 * max(0.0, match.mismatch - 0.3)))
+    support += [(ref, 0.85) for ref, _ in _documents(evidence, DocumentKind.INSPECTION_REPORT, filed_by="buyer")]
+    support += [(ref, 0.8) for ref, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="buyer")]
+    support += [(ref, 0.5) for ref, _ in _documents(evidence, DocumentKind.OTHER, filed_by="buyer")]
+    support += [(ref, 0.6) for ref in damage_noted(evidence, cues)[:1]]
+    admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
+    support.append((admitted[0], 0.9 * admitted[1]))
+    conceding = max((evidence.strongest(label, by=Speaker.SELLER) for label in _OFFERS), key=lambda item: item[1])
+    support.append((conceding[0], 0.45 * conceding[1]))
+    default = evidence_default(evidence, by=Speaker.BUYER)
+    against: list[Weighted] = [(ref, 0.6) for ref in default.supported_by]
+    if match is not None and case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):
+        against.append((match.ref, 0.25 * max(0.0, 0.5 - match.mismatch)))
+    return weigh(support, against)
+
+
+def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the buyer proves that it was so when the goods were handed over."""
+    shown = prima_facie(evidence, cues)
+    ref, prompt = promptness(evidence)
+    support: list[Weighted] = [(item, shown.probability * prompt) for item in shown.supported_by[:1]]
+    if not support:
+        support = [(ref, shown.probability * prompt)]
+    support += [(item, 0.8) for item in damage_noted(evidence, cues)[:1]]
+    support += [
+        (item, 0.85)
+        for item, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="buyer")
+        if shown.probability > 0.1
+    ]
+    admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
+    support.append((admitted[0], 0.9 * admitted[1]))
+    carried = carrier_caused(evidence, cues)
+    support += [(item, 0.5 * carried.probability) for item in carried.supported_by[:1]]
+    fault = buyer_fault(evidence)
+    excused = 1.0 - 0.6 * admitted[1]
+    against: list[Weighted] = [(item, fault.probability * excused) for item in fault.supported_by[:1]]
+    default = evidence_default(evidence, by=Speaker.BUYER)
+    against += [(item, 0.75) for item in default.supported_by]
+    against += [(item, 0.25) for item, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="seller")]
+    against += [(item, 0.4) for item, _ in _documents(evidence, DocumentKind.CARRIER_STATEMENT, filed_by="seller")]
+    return weigh(support, against)
+
+
+def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the seller explains or rebuts the buyer's prima facie case."""
+    support: list[Weighted] = [
+        (ref, 0.6)
+        for ref, _ in _documents(
+            evidence,
+            DocumentKind.INSPECTION_REPORT,
+            DocumentKind.VIDEO,
+            DocumentKind.INVOICE,
+            DocumentKind.PROVENANCE,
+            filed_by="seller",
+        )
+    ]
+    before = evidence.photos_of(PhotoRole.BEFORE_SHIPPING, PhotoRole.SCREENSHOT, PhotoRole.OTHER, filed_by="seller")
+    support += [(photo.ref, 0.25) for photo in before[:2]]
+    denied = evidence.strongest(StatementLabel.DENIES_FAULT, by=Speaker.SELLER)
+    support.append((denied[0], 0.25 * denied[1]))
+    fault = buyer_fault(evidence)
+    support += [(ref, 0.7 * fault.probability) for ref in fault.supported_by[:1]]
+    match = evidence.match
+    if match is not None and evidence.case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):
+        support.append((match.ref, 0.3 * max(0.0, 0.5 - match.mismatch)))
+    admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
+    against: list[Weighted] = [(admitted[0], 0.85 * admitted[1])]
+    default = evidence_default(evidence, by=Speaker.SELLER)
+    against += [(ref, 0.9) for ref in default.supported_by]
+    return weigh(support, against)
+
+
+def inspection_report(evidence: CaseEvidence) -> Finding:
+    """Find whether the buyer files an inspection report."""
+    default = evidence_default(evidence, by=Speaker.BUYER)
+    return weigh(
+        [(ref, 0.9) for ref, _ in _documents(evidence, DocumentKind.INSPECTION_REPORT, filed_by="buyer")],
+        [(ref, 0.5) for ref in default.supported_by],
+    )
+
+
+def provenance(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the seller proves where the goods come from: invoices, certificates, test reports."""
+    kinds = (DocumentKind.PROVENANCE, DocumentKind.INVOICE, DocumentKind.INSPECTION_REPORT)
+    papers = _documents(evidence, *kinds, filed_by="seller")
+    support: list[Weighted] = [(ref, 0.1 if cues.has("weak_provenance", note) else 0.75) for ref, note in papers]
+    default = evidence_default(evidence, by=Speaker.SELLER)
+    return weigh(support, [(ref, 0.9) for ref in default.supported_by])

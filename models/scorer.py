@@ -1,0 +1,149 @@
+"""EvidenceScorer: the classifiers put to work on a case's chat and photos.
+
+Anything that turns case files into `CaseEvidence` may stand in its place, which is how an evaluation draws the scores
+of photos whose files are absent. Each photo is decoded and encoded once, however often the same bytes occur.
+"""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.case_file import CaseFile, photo_digest
+from models.chat import ChatClassifier, StatementScore, Utterance
+from models.domain import Case, Photo
+from models.encoders import PHOTO_SIDE, ImageEncoder, PhotoFeatures
+from models.errors import ImageError
+from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto, Statement
+from models.images import open_photo
+from models.listing import ListingMatcher
+from models.photo import DamageClassifier, DamageScore
+from models.vocabulary import PhotoRole, Speaker
+
+OWN_ACCOUNTS = {"buyer_statement": Speaker.BUYER, "seller_statement": Speaker.SELLER}
+_COMPARED = (PhotoRole.RECEIVED, PhotoRole.RETURNED)
+_NOT_GOODS = (PhotoRole.WAYBILL, PhotoRole.SCREENSHOT)
+
+
+class Scorer(Protocol):
+    """What `Suggester` needs of a scorer."""
+
+    def score(self, files: Sequence[CaseFile]) -> list[CaseEvidence]: ...
+
+
+@dataclass(frozen=True)
+class _SeenPhoto:
+    features: PhotoFeatures
+    damage: DamageScore
+
+
+def conversation(case: Case) -> list[Utterance]:
+    """Return the chat as utterances."""
+    return [Utterance(message.message_id, message.speaker, message.text) for message in case.chat]
+
+
+def own_accounts(case: Case) -> list[list[Utterance]]:
+    """Return each side's own account as a conversation of one utterance; empty ones are left out."""
+    return [
+        [Utterance(name, speaker, getattr(case, name))]
+        for name, speaker in OWN_ACCOUNTS.items()
+        if getattr(case, name).strip()
+    ]
+
+
+def statements(case: Case, chat: Sequence[StatementScore], accounts: Sequence[StatementScore]) -> tuple[Statement, ...]:
+    """Return the scored messages with their place in the chat; own accounts stand before it, at place -1."""
+    placed = [(-1, score) for score in accounts] + list(enumerate(chat))
+    return tuple(
+        Statement(score.message_id, score.speaker, place, dict(score.probabilities), dict(score.spans))
+        for place, score in placed
+    )
+
+
+class EvidenceScorer:
+    """Scores chats and photos with the shipped classifiers.
+
+    threads : photos decoded and encoded at a time
+    """
+
+    def __init__(
+        self,
+        *,
+        chat: ChatClassifier,
+        damage: DamageClassifier,
+        listing: ListingMatcher,
+        image_encoder: ImageEncoder,
+        threads: int = 1,
+    ) -> None:
+        self.chat = chat
+        self.damage = damage
+        self.listing = listing
+        self.image_encoder = image_encoder
+        self.threads = threads
+
+    def score(self, files: Sequence[CaseFile]) -> list[CaseEvidence]:
+        """Return the scored evidence of each case, in order."""
+        spoken = self.score_chats([file.case for file in files])
+        return [self._with_photos(file, said) for file, said in zip(files, spoken, strict=True)]
+
+    def score_chats(self, cases: Sequence[Case]) -> list[tuple[Statement, ...]]:
+        """Return the statements of each case: its chat and both sides' own accounts."""
+        accounts = [own_accounts(case) for case in cases]
+        conversations = [conversation(case) for case in cases]
+        scored = self.chat.score([*conversations, *(account for of_case in accounts for account in of_case)])
+        rest = iter(scored[len(cases) :])
+        return [
+            statements(case, chat, [next(rest)[0] for _ in of_case])
+            for case, chat, of_case in zip(cases, scored[: len(cases)], accounts, strict=True)
+        ]
+
+    def _with_photos(self, file: CaseFile, said: tuple[Statement, ...]) -> CaseEvidence:
+        seen, unreadable = self._look(file)
+        photos = tuple(
+            _scored_photo(photo, seen[photo.photo_id]) for photo in file.case.photos if photo.photo_id in seen
+        )
+        return CaseEvidence(file.case, said, photos, self._match(file.case, seen), tuple(unreadable))
+
+    def _look(self, file: CaseFile) -> tuple[dict[str, _SeenPhoto], list[str]]:
+        present = [photo for photo in file.case.photos if photo.photo_id in file.photos]
+        digests = {photo.photo_id: photo_digest(file.photos[photo.photo_id]) for photo in present}
+        by_digest = {digests[photo.photo_id]: file.photos[photo.photo_id] for photo in present}
+        with ThreadPoolExecutor(self.threads) as pool:
+            looked = dict(zip(by_digest, pool.map(self._look_at, by_digest.values()), strict=True))
+        seen, unreadable = {}, []
+        for photo in present:
+            found = looked[digests[photo.photo_id]]
+            if found is None:
+                unreadable.append(photo.photo_id)
+            else:
+                seen[photo.photo_id] = found
+        return seen, unreadable
+
+    def _look_at(self, data: bytes) -> _SeenPhoto | None:
+        try:
+            upright = open_photo(data, needed_side=PHOTO_SIDE)
+        except ImageError:
+            return None
+        features = self.image_encoder.encode(upright.image, scale=upright.scale)
+        return _SeenPhoto(features, self.damage.score(features))
+
+    def _match(self, case: Case, seen: dict[str, _SeenPhoto]) -> ListingMatch | None:
+        shown = [photo for photo in case.photos if photo.role == PhotoRole.LISTING and photo.photo_id in seen]
+        received = [photo for photo in case.photos if photo.role in _COMPARED and photo.photo_id in seen]
+        if not shown or not received:
+            return None
+        score = self.listing.score(
+            [seen[photo.photo_id].features for photo in shown], [seen[photo.photo_id].features for photo in received]
+        )
+        first, second = score.pair
+        return ListingMatch(shown[first].photo_id, received[second].photo_id, score.probability)
+
+
+def _scored_photo(photo: Photo, seen: _SeenPhoto) -> ScoredPhoto:
+    """Papers, waybills and screenshots show no goods: their damage is not scored."""
+    if photo.role in _NOT_GOODS:
+        return ScoredPhoto(photo.photo_id, photo.role, photo.filed_by, None)
+    damage = seen.damage
+    return ScoredPhoto(
+        photo.photo_id, photo.role, photo.filed_by, damage.probability, damage.region, damage.out_of_distribution
+    )

@@ -1,0 +1,1 @@
+"""The review service: API, desk, store and backlog. Never imports `training`."""

@@ -1,0 +1,1 @@
+"""Fitting, measuring and promoting the models. Never imported by `serving`."""
