@@ -64,8 +64,7 @@ def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
         support.append(("listing.fragile", 0.6))
     support += [(ref, 0.3) for ref in _said(evidence, cues, "worthless_to_return", by=Speaker.BUYER)[:2]]
     dangerous = _said(evidence, cues, "dangerous", by=Speaker.BUYER)
-    if case.claim == Claim.QUALITY_DEFECT:
-        support += [(ref, 0.7) for ref in dangerous[:2]]
+    support += [(ref, 0.6) for ref in dangerous[:2]]
     if case.order.paid_minor <= _CHEAP_MINOR and case.order.currency == "CNY":
         support.append(("order.paid_minor", 0.25))
     if cues.has("made_to_measure", page):

@@ -66,14 +66,21 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
         if speaker not in filed and evidence.counts(ref) and cues.has("names_video", text):
             named.append((ref, 0.25))
     if not asked:
-        both_weak = weigh(named[:2])
-        return Finding(both_weak.probability * 0.25, both_weak.supported_by)
+        return _named_unasked(evidence, named)
     answered = [
         ref
         for ref, place in _events(evidence, ProcedureEventKind.EVIDENCE_FILED)
         if place > asked[-1][1] and case.timeline[place].by in ("buyer", "seller")
     ]
     return weigh([*[(ref, 0.72) for ref, _ in asked[-1:]], *named[:2]], [(ref, 0.8) for ref in answered[:1]])
+
+
+def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
+    """Find outstanding evidence that nobody has been asked for: likelier where both sides name some."""
+    speakers = {message.speaker for message in evidence.case.chat if message.message_id in {ref for ref, _ in named}}
+    both_name_it = {Speaker.BUYER, Speaker.SELLER} <= speakers
+    found = weigh(named[:2])
+    return Finding(found.probability * (0.9 if both_name_it else 0.2), found.supported_by)
 
 
 def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:

@@ -108,8 +108,8 @@ class Suggester:
         ruled = self._rule(evidence, pack)
         seen = {photo.ref for photo in evidence.photos}
         absent = frozenset(photo.photo_id for photo in case.photos) - seen
-        in_set = prediction_sets(ruled.probabilities[None], threshold=self.ruling.threshold)[0]
-        reason = self._abstain_reason(evidence, in_set)
+        in_set = self._set(ruled)
+        reason = self.abstain_reason(evidence, ruled)
         order = ruled.order
         digest = input_digest(file, ruled_on=moment.date())
         return Suggestion(
@@ -148,7 +148,12 @@ class Suggester:
             ),
         )
 
-    def _abstain_reason(self, evidence: CaseEvidence, in_set: NDArray[np.bool_]) -> AbstainReason | None:
+    def _set(self, ruled: Ruled) -> NDArray[np.bool_]:
+        kept: NDArray[np.bool_] = prediction_sets(ruled.probabilities[None], threshold=self.ruling.threshold)[0]
+        return kept
+
+    def abstain_reason(self, evidence: CaseEvidence, ruled: Ruled) -> AbstainReason | None:
+        """Return why no ruling should be suggested on this evidence, None where one should."""
         case = evidence.case
         spoken = any(message.text.strip() for message in case.chat)
         accounts = case.buyer_statement.strip() or case.seller_statement.strip()
@@ -160,6 +165,6 @@ class Suggester:
         strange = all(photo.out_of_distribution >= OUT_OF_DISTRIBUTION for photo in scored)
         if case.claim == Claim.DAMAGED and scored and strange and not spoken:
             return AbstainReason.OUT_OF_DISTRIBUTION
-        if int(in_set.sum()) > self.max_set_size:
+        if int(self._set(ruled).sum()) > self.max_set_size:
             return AbstainReason.SET_TOO_LARGE
         return None

@@ -1,0 +1,50 @@
+# Everything a newcomer, a developer and CI need. `make demo` and `make test` work on a fresh machine.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+STAMP := $(VENV)/.installed
+
+.PHONY: setup demo test lint types train evaluate schema screenshots system-packages clean
+
+setup: $(STAMP)
+
+$(STAMP): pyproject.toml requirements.lock
+	@echo "Setting up $(VENV) (a few minutes the first time) ..."
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 is needed; set PYTHON=/path/to/python3.11"; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: setup
+	$(BIN)/evidence-review demo
+
+# Debian's browser for the page tests; on other systems set CHROMIUM to a Chromium executable.
+system-packages:
+	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Installing chromium ..."; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; }
+
+test: setup system-packages lint types
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup
+	$(BIN)/mypy
+
+train: setup
+	$(BIN)/evidence-train fit --data $(DATA)
+
+evaluate: setup
+	$(BIN)/evidence-train evaluate --data $(DATA)
+
+schema: setup
+	$(BIN)/evidence-train schema --out datasets/schema
+
+clean:
+	rm -rf $(VENV) var reports

@@ -1,0 +1,274 @@
+"""ChatClassifier: which statements a chat message makes, with probabilities and the words that show it.
+
+Two linear readers of one message are added up: the encoder's token states, averaged over the message's own tokens
+(`models.windows`: the encoder also sees what was said before), and short phrases (`models.phrases`). Because both are
+linear, every character's share of a logit is exact. A last slope and shift per label, learnt on held-out text, make
+the decision fall at a probability of 0.5. onnxruntime only. Knows nothing of cases, files of labels, or training.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
+from models.errors import WeightsError
+from models.phrases import PhraseWeights, units
+from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.windows import Utterance, Window, WindowMaker
+
+__all__ = ["ChatClassifier", "Heads", "LowRank", "StatementScore", "Utterance"]
+
+LABELS: tuple[StatementLabel, ...] = tuple(StatementLabel)
+MAX_SPANS = 3
+_FORMAT = 1
+_MAX_EXPONENT = 30.0
+
+LowRank = Mapping[str, tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]
+"""Weight differences by parameter name, each as factors (rows, rank) and (rank, columns)."""
+
+
+@dataclass(frozen=True)
+class StatementScore:
+    """What one message states.
+
+    probabilities : the labels that its speaker can bear; empty for platform and system
+    spans : for each label of probability 0.5 or more, the [start, end) characters that moved it
+    """
+
+    message_id: str
+    speaker: Speaker
+    probabilities: dict[StatementLabel, float]
+    spans: dict[StatementLabel, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True)
+class Heads:
+    """The linear readers and how they are added up; every array has one entry a label.
+
+    weight : shape (n_labels, hidden), reads the averaged token states
+    bias : shape (n_labels,)
+    phrases : the phrase reader
+    encoder_share, phrase_share, shift : logit = encoder_share·encoder + phrase_share·phrases + shift
+    resting : a token's usual contribution to each encoder logit; what exceeds it is shown as a reason
+    """
+
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    phrases: PhraseWeights
+    encoder_share: NDArray[np.float32]
+    phrase_share: NDArray[np.float32]
+    shift: NDArray[np.float32]
+    resting: NDArray[np.float32]
+
+
+class ChatClassifier:
+    """Messages → statement probabilities.
+
+    encoder : token states, with `delta` already in them
+    delta : low-rank differences from the pretrained encoder, kept to be saved
+    source : where the encoder came from, kept to be saved
+    """
+
+    def __init__(
+        self, *, encoder: TextEncoder, heads: Heads, windows: WindowMaker, delta: LowRank, source: str
+    ) -> None:
+        self.encoder = encoder
+        self.heads = heads
+        self.windows = windows
+        self.delta = delta
+        self.source = source
+
+    @classmethod
+    def load(cls, directory: Path, *, cache_dir: Path, threads: int = 1) -> "ChatClassifier":
+        """Return the classifier saved in `directory`; the encoder is prepared in `cache_dir` on first use.
+
+        Raises WeightsError when a file is missing or does not fit, EncoderError when the encoder can't be prepared.
+        """
+        try:
+            settings = json.loads((directory / "model.json").read_text(encoding="utf-8"))
+            arrays = {name: array.astype(np.float32) for name, array in load_file(directory / "heads.safetensors").items()}
+            factors = load_file(directory / "delta.safetensors")
+            if settings["format"] != _FORMAT or settings["labels"] != [label.value for label in LABELS]:
+                raise WeightsError(f"{directory}: saved for other labels or another version of the code")
+            heads = _heads(settings, arrays)
+            delta = {
+                name.removesuffix(".left"): (factors[name], factors[f"{name.removesuffix('.left')}.right"])
+                for name in factors
+                if name.endswith(".left")
+            }
+            limits = {name: int(value) for name, value in settings["windows"].items()}
+            source = str(settings["encoder"])
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
+        except Exception as error:
+            if type(error).__name__ != "SafetensorError":
+                raise
+            raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
+        encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
+        return cls(
+            encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer, **limits), delta=delta, source=source
+        )
+
+    def save(self, directory: Path) -> None:
+        """Write model.json, heads.safetensors and delta.safetensors (float16) into `directory`."""
+        directory.mkdir(parents=True, exist_ok=True)
+        heads, phrases = self.heads, self.heads.phrases
+        settings = {
+            "format": _FORMAT,
+            "encoder": self.source,
+            "labels": [label.value for label in LABELS],
+            "windows": {
+                "context_messages": self.windows.context_messages,
+                "max_context_tokens": self.windows.max_context_tokens,
+                "max_own_tokens": self.windows.max_own_tokens,
+            },
+            "phrases": sorted(phrases.vocabulary, key=phrases.vocabulary.__getitem__),
+        }
+        (directory / "model.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
+        save_file(
+            {
+                "weight": heads.weight,
+                "bias": heads.bias,
+                "phrase_idf": phrases.idf.astype(np.float16),
+                "phrase_weights": phrases.weights.astype(np.float16),
+                "phrase_bias": phrases.bias,
+                "encoder_share": heads.encoder_share,
+                "phrase_share": heads.phrase_share,
+                "shift": heads.shift,
+                "resting": heads.resting,
+            },
+            directory / "heads.safetensors",
+        )
+        factors = {}
+        for name, (left, right) in self.delta.items():
+            factors[f"{name}.left"] = np.ascontiguousarray(left, np.float16)
+            factors[f"{name}.right"] = np.ascontiguousarray(right, np.float16)
+        save_file(factors, directory / "delta.safetensors")
+
+    def score(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
+        """Return one list a conversation, one score a message in its order.
+
+        A message's score depends on its own text and on the few messages before it, never on what else is scored.
+        Only the first `windows.max_own_tokens` tokens of a message are read. A text without any readable sign states
+        nothing: all its probabilities are 0.
+        """
+        keys: dict[tuple[tuple[int, ...], Speaker, str], int] = {}
+        unique: list[tuple[Window, Utterance]] = []
+        places: list[list[int]] = []
+        for conversation in conversations:
+            row = []
+            for utterance, window in zip(conversation, self.windows.cut(conversation), strict=True):
+                key = (window.ids, utterance.speaker, utterance.text)
+                if key not in keys:
+                    keys[key] = len(unique)
+                    unique.append((window, utterance))
+                row.append(keys[key])
+            places.append(row)
+        read = self._read(unique)
+        return [
+            [
+                StatementScore(utterance.message_id, utterance.speaker, dict(read[place][0]), dict(read[place][1]))
+                for utterance, place in zip(conversation, row, strict=True)
+            ]
+            for conversation, row in zip(conversations, places, strict=True)
+        ]
+
+    def _read(
+        self, messages: Sequence[tuple[Window, Utterance]]
+    ) -> list[tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]]:
+        read: list[Any] = [
+            (dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for _, utterance in messages
+        ]
+        wanted = [
+            place
+            for place, (window, utterance) in enumerate(messages)
+            if window.offsets and LABELS_OF_SPEAKER[utterance.speaker]
+        ]
+        phrase_logits = self.heads.phrases.score([messages[place][1].text for place in wanted])
+        row_of = {place: row for row, place in enumerate(wanted)}
+        for group in equal_lengths([len(messages[place][0].ids) for place in wanted]):
+            chosen = [wanted[row] for row in group]
+            states = self.encoder.token_states(np.array([messages[place][0].ids for place in chosen], np.int64))
+            for place, state in zip(chosen, states, strict=True):
+                window, utterance = messages[place]
+                read[place] = self._judge(window, utterance, state, phrase_logits[row_of[place]])
+        return read
+
+    def _judge(
+        self,
+        window: Window,
+        utterance: Utterance,
+        states: NDArray[np.float32],
+        phrase_logits: NDArray[np.float64],
+    ) -> tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]:
+        heads = self.heads
+        own = states[window.own[0] : window.own[1]].astype(np.float64)
+        encoder_logits = heads.weight.astype(np.float64) @ own.mean(axis=0) + heads.bias
+        logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + heads.shift
+        probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
+        spans = {
+            label: _spans(utterance.text, self._shares(window, utterance, own, LABELS.index(label)))
+            for label, probability in probabilities.items()
+            if probability >= 0.5
+        }
+        return probabilities, spans
+
+    def _shares(
+        self, window: Window, utterance: Utterance, own: NDArray[np.float64], label: int
+    ) -> NDArray[np.float64]:
+        """Return what each character adds to the label's logit over a token's usual share, shape (n_characters,)."""
+        heads = self.heads
+        shares = np.zeros(len(utterance.text) + 1)
+        tokens = (own @ heads.weight[label].astype(np.float64) - heads.resting[label]) / len(own)
+        for (start, end), value in zip(window.offsets, tokens * heads.encoder_share[label], strict=True):
+            shares[start : max(end, start + 1)] += value / max(1, end - start)
+        for (start, end), value in heads.phrases.contributions(utterance.text, label=label):
+            shares[start:end] += value * float(heads.phrase_share[label]) / (end - start)
+        return shares[:-1]
+
+
+def sigmoid(logit: float) -> float:
+    """Return 1 / (1 + e^-logit) without overflow."""
+    return float(1.0 / (1.0 + np.exp(-np.clip(logit, -_MAX_EXPONENT, _MAX_EXPONENT))))
+
+
+def full_rank(delta: LowRank) -> dict[str, NDArray[np.float32]]:
+    """Return the weight differences as whole matrices."""
+    return {name: left.astype(np.float32) @ right.astype(np.float32) for name, (left, right) in delta.items()}
+
+
+def _spans(text: str, shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+    """Return up to `MAX_SPANS` runs of units that add most, in text order; at least one where the text has a unit."""
+    parts = [(start, end, float(shares[start:end].sum())) for _, start, end in units(text)]
+    if not parts:
+        return ()
+    strongest = max(value for _, _, value in parts)
+    bar = strongest * 0.35 if strongest > 0 else strongest
+    runs: list[tuple[int, int, float]] = []
+    gap = True
+    for start, end, value in parts:
+        if value < bar:
+            gap = True
+        elif gap or not runs:
+            runs.append((start, end, value))
+            gap = False
+        else:
+            runs[-1] = (runs[-1][0], end, runs[-1][2] + value)
+    best = sorted(runs, key=lambda run: (-run[2], run[0]))[:MAX_SPANS]
+    return tuple(sorted((start, end) for start, end, _ in best))
+
+
+def _heads(settings: dict[str, Any], arrays: dict[str, NDArray[np.float32]]) -> Heads:
+    vocabulary = {phrase: row for row, phrase in enumerate(settings["phrases"])}
+    n_labels = len(LABELS)
+    if arrays["phrase_weights"].shape != (len(vocabulary), n_labels) or arrays["weight"].shape[0] != n_labels:
+        raise WeightsError("the heads have another shape than their vocabulary and labels")
+    phrases = PhraseWeights(vocabulary, arrays["phrase_idf"], arrays["phrase_weights"], arrays["phrase_bias"])
+    names = ("encoder_share", "phrase_share", "shift", "resting")
+    return Heads(arrays["weight"], arrays["bias"], phrases, *(arrays[name] for name in names))
