@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from training.synthetic_damage import Pixels, fractal_noise
+from training.photo_scene import Pixels, fractal_noise
 
 
 def _as_image(pixels: Pixels) -> Image.Image:
@@ -39,14 +39,23 @@ def draw_ruler(pixels: Pixels, rng: np.random.Generator) -> Pixels:
             draw.text((i * step + 2, thick * 0.42), str(i // 10), fill=ink, font_size=max(8.0, thick * 0.25))
     stencil = Image.new("L", strip.size, int(rng.uniform(215, 255)))
     turn = rng.normal(0, 6) + (90 if rng.random() < 0.6 else 0) + (180 if rng.random() < 0.5 else 0)
-    strip, stencil = strip.rotate(turn, expand=True, resample=Image.Resampling.BILINEAR), stencil.rotate(turn, expand=True)
+    strip, stencil = (
+        strip.rotate(turn, expand=True, resample=Image.Resampling.BILINEAR),
+        stencil.rotate(turn, expand=True),
+    )
     canvas = _as_image(pixels)
     upright = abs(np.sin(np.deg2rad(turn))) > 0.5
     near = 0 if rng.random() < 0.5 else 1
     if upright:
-        place = (int(near * width - strip.width * rng.uniform(0.2, 0.8)), int(-rng.uniform(0, 1) * (strip.height - height)))
+        place = (
+            int(near * width - strip.width * rng.uniform(0.2, 0.8)),
+            int(-rng.uniform(0, 1) * (strip.height - height)),
+        )
     else:
-        place = (int(-rng.uniform(0, 1) * (strip.width - width)), int(near * height - strip.height * rng.uniform(0.2, 0.8)))
+        place = (
+            int(-rng.uniform(0, 1) * (strip.width - width)),
+            int(near * height - strip.height * rng.uniform(0.2, 0.8)),
+        )
     canvas.paste(strip, place, stencil)
     return np.asarray(canvas, np.float32)
 
@@ -66,7 +75,9 @@ def draw_label(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     turn = rng.normal(0, 15)
     label, stencil = label.rotate(turn, expand=True), stencil.rotate(turn, expand=True)
     canvas = _as_image(pixels)
-    canvas.paste(label, (int(rng.uniform(-0.05, 0.85) * width), int(rng.uniform(-0.05, 0.9) * height)), stencil)
+    canvas.paste(
+        label, (int(rng.uniform(-0.05, 0.85) * width), int(rng.uniform(-0.05, 0.9) * height)), stencil
+    )
     return np.asarray(canvas, np.float32)
 
 
@@ -106,8 +117,9 @@ def vary_harmlessly(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(image, np.float32)
 
 
-def reframe(pixels: Pixels, masks: list[NDArray[np.float32]], rng: np.random.Generator, *,
-            crop: float = 0.2) -> tuple[Pixels, list[NDArray[np.float32]]]:
+def reframe(
+    pixels: Pixels, masks: list[NDArray[np.float32]], rng: np.random.Generator, *, crop: float = 0.2
+) -> tuple[Pixels, list[NDArray[np.float32]]]:
     """Return the photo and its masks mirrored, turned by quarter turns and cropped together.
 
     crop : largest share of either side to cut off, in [0, 1)
@@ -116,7 +128,10 @@ def reframe(pixels: Pixels, masks: list[NDArray[np.float32]], rng: np.random.Gen
     mirror = rng.random() < 0.5
     height, width = pixels.shape[:2]
     top, left = (int(rng.uniform(0, crop / 2) * height), int(rng.uniform(0, crop / 2) * width))
-    bottom, right = height - int(rng.uniform(0, crop / 2) * height), width - int(rng.uniform(0, crop / 2) * width)
+    bottom, right = (
+        height - int(rng.uniform(0, crop / 2) * height),
+        width - int(rng.uniform(0, crop / 2) * width),
+    )
 
     def move(values: NDArray[np.float32]) -> NDArray[np.float32]:
         moved = np.rot90(values[top:bottom, left:right], turns)

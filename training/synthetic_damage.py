@@ -2,7 +2,7 @@
 
 Breaks, bites, splits, cracks, tears, holes, dents, crumples, stains, scuffs and scratches are drawn so that a
 damage head sees harm on many kinds of goods, not only on those that happen to be photographed broken. Harmless
-changes (shadows, rulers, stickers, colour, blur) are drawn by `training.harmless_changes`, on intact and damaged alike.
+changes (shadows, rulers, stickers, colour) are drawn by `training.harmless_changes`, on both alike.
 
 Knows nothing of files, encoders or classifiers. Photos are float32 arrays (height, width, 3) in [0, 255].
 """
@@ -14,11 +14,25 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 from scipy import ndimage
 
-Pixels = NDArray[np.float32]
-Mask = NDArray[np.float32]
+from training.photo_scene import (
+    Mask,
+    Pixels,
+    Scene,
+    blob,
+    blur,
+    draw_lines,
+    draw_radius,
+    fill_background,
+    find_object,
+    fractal_noise,
+    keep_on_object,
+    mean_colour,
+    place,
+    wander,
+)
 
 
 @dataclass(frozen=True)
@@ -30,147 +44,13 @@ class DamagedPhoto:
     kind: str
 
 
-@dataclass(frozen=True)
-class _Scene:
-    """A photo with what is known of its object. `object_mask` is None where no plain background shows."""
-
-    pixels: Pixels
-    object_mask: NDArray[np.bool_] | None
-    rng: np.random.Generator
-
-
-def fractal_noise(height: int, width: int, rng: np.random.Generator, *, cells: int, octaves: int = 3) -> Mask:
-    """Return smooth fractal noise, mean 0, standard deviation 1."""
-    total = np.zeros((height, width), np.float32)
-    long_side = max(height, width)
-    for octave in range(octaves):
-        n = cells * 2**octave
-        shape = (max(2, round(n * height / long_side)), max(2, round(n * width / long_side)))
-        grid = Image.fromarray(rng.normal(size=shape).astype(np.float32))
-        total += np.asarray(grid.resize((width, height), Image.Resampling.BICUBIC), np.float32) / 2**octave
-    return (total - total.mean()) / (total.std() + 1e-6)
-
-
-def _blur(values: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
-    return np.asarray(ndimage.gaussian_filter(values, sigma), np.float32)
-
-
-def find_object(pixels: Pixels) -> NDArray[np.bool_] | None:
-    """Return the mask of the object on a plain background, or None where the background is not plain."""
-    height, width = pixels.shape[:2]
-    edge = np.concatenate([pixels[:4].reshape(-1, 3), pixels[-4:].reshape(-1, 3), pixels[:, :4].reshape(-1, 3),
-                           pixels[:, -4:].reshape(-1, 3)])
-    middle = np.median(edge, axis=0)
-    spread = np.abs(edge - middle).sum(1)
-    if np.percentile(spread, 80) > 90:
-        return None
-    threshold = max(45.0, 1.3 * float(np.percentile(spread, 85)))
-    smooth = np.stack([_blur(pixels[..., c], 1.5) for c in range(3)], axis=-1)
-    found = np.abs(smooth - middle).sum(-1) > threshold
-    labels, n_parts = ndimage.label(ndimage.binary_opening(found, iterations=2))
-    if n_parts == 0:
-        return None
-    sizes = np.bincount(labels.ravel())[1:]
-    largest = ndimage.binary_fill_holes(labels == 1 + int(sizes.argmax()))
-    share = float(largest.mean())
-    return np.asarray(largest, np.bool_) if 0.04 < share < 0.85 else None
-
-
-def _fill_background(pixels: Pixels, hidden: NDArray[np.bool_], keep_out: NDArray[np.bool_],
-                     rng: np.random.Generator) -> Pixels:
-    """Return the photo with `hidden` painted over by the nearest pixels outside `keep_out`."""
-    if keep_out.all():
-        return pixels.copy()
-    rows, columns = ndimage.distance_transform_edt(keep_out, return_distances=False, return_indices=True)
-    filled = pixels[rows, columns]
-    smooth = np.stack([_blur(filled[..., c], 5.0) for c in range(3)], axis=-1)
-    outside = ~keep_out
-    grain = pixels[outside] - np.stack([_blur(pixels[..., c], 2.0) for c in range(3)], axis=-1)[outside]
-    smooth += grain[rng.integers(0, len(grain), size=pixels.shape[:2])]
-    soft = _blur(hidden.astype(np.float32), 0.8)[..., None]
-    return pixels * (1 - soft) + smooth * soft
-
-
-def _place(scene: _Scene, *, at_edge: bool = False) -> tuple[int, int]:
-    """Return a row and column on the object (on its rim if `at_edge`), or anywhere central."""
-    height, width = scene.pixels.shape[:2]
-    mask = scene.object_mask
-    if mask is not None:
-        if at_edge:
-            mask = mask & ~ndimage.binary_erosion(mask, iterations=3)
-        points = np.argwhere(mask)
-        if len(points):
-            row, column = points[scene.rng.integers(len(points))]
-            return int(row), int(column)
-    low, high = (0.05, 0.95) if at_edge else (0.12, 0.88)
-    return int(scene.rng.uniform(low, high) * height), int(scene.rng.uniform(low, high) * width)
-
-
-def _blob(scene: _Scene, *, radius: float, rough: float = 0.35, at_edge: bool = False) -> Mask:
-    """Return a rough-edged blob (height, width) in [0, 1] of about `radius` pixels, stretched and turned."""
-    height, width = scene.pixels.shape[:2]
-    rng = scene.rng
-    row, column = _place(scene, at_edge=at_edge)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    angle, stretch = rng.uniform(0, np.pi), rng.uniform(1, 2.2)
-    u = (x - column) * np.cos(angle) + (y - row) * np.sin(angle)
-    v = -(x - column) * np.sin(angle) + (y - row) * np.cos(angle)
-    distance = np.sqrt((u / stretch) ** 2 + (v * stretch**0.3) ** 2) / radius
-    cells = int(np.clip(2.5 * max(height, width) / radius / 2, 4, 48))
-    distance = distance + rough * fractal_noise(height, width, rng, cells=cells)
-    return np.clip((1 - distance) * radius / 2.0 + 0.5, 0, 1).astype(np.float32)
-
-
-def _on_object(scene: _Scene, mask: Mask) -> Mask:
-    return mask if scene.object_mask is None else mask * scene.object_mask
-
-
-def _radius(scene: _Scene, low: float, high: float) -> float:
-    """Return a random radius in pixels, `low` to `high` of the long side, small ones likelier."""
-    return float(np.exp(scene.rng.uniform(np.log(low), np.log(high))) * max(scene.pixels.shape[:2]))
-
-
-def _polyline(scene: _Scene, *, length: float, wander: float) -> list[tuple[float, float]]:
-    rng = scene.rng
-    row, column = _place(scene, at_edge=bool(rng.random() < 0.5))
-    heading = rng.uniform(0, 2 * np.pi)
-    if scene.object_mask is not None:
-        middle = np.argwhere(scene.object_mask).mean(0)
-        heading = float(np.arctan2(middle[0] - row, middle[1] - column)) + rng.normal(0, 0.6)
-    points = [(float(column), float(row))]
-    step = max(3.0, length / 40)
-    for _ in range(max(2, int(length / step))):
-        heading += rng.normal(0, wander)
-        x, y = points[-1]
-        points.append((x + step * float(np.cos(heading)), y + step * float(np.sin(heading))))
-    return points
-
-
-def _draw_lines(scene: _Scene, lines: list[list[tuple[float, float]]], widths: list[float]) -> Mask:
-    """Return the lines drawn with soft edges, (height, width) in [0, 1]."""
-    height, width = scene.pixels.shape[:2]
-    canvas = Image.new("L", (width * 2, height * 2))
-    draw = ImageDraw.Draw(canvas)
-    for points, thickness in zip(lines, widths, strict=True):
-        for i, (start, end) in enumerate(zip(points, points[1:], strict=False)):
-            taper = 1 - 0.8 * i / len(points)
-            wide = max(1, round(2 * thickness * taper * scene.rng.uniform(0.6, 1.3)))
-            draw.line([(2 * start[0], 2 * start[1]), (2 * end[0], 2 * end[1])], fill=255, width=wide)
-    small = canvas.resize((width, height), Image.Resampling.BOX).filter(ImageFilter.GaussianBlur(0.5))
-    return np.asarray(small, np.float32) / 255
-
-
-def _tint(scene: _Scene, mask: Mask) -> Pixels:
-    """Return the mean colour under the mask, shape (3,)."""
-    weight = mask.sum() + 1e-6
-    return np.asarray((scene.pixels * mask[..., None]).sum((0, 1)) / weight, np.float32)
-
-
 def _done(pixels: Pixels, mask: Mask, kind: str) -> DamagedPhoto:
-    return DamagedPhoto(np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind)
+    return DamagedPhoto(
+        np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind
+    )
 
 
-def _cut(scene: _Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def _cut(scene: Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return the part of the object beyond a ragged cut and the direction across the cut, shape (2,), x then y."""
     rng = scene.rng
     height, width = object_mask.shape
@@ -179,7 +59,7 @@ def _cut(scene: _Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool
     across = np.array([np.cos(angle), np.sin(angle)])
     ragged = fractal_noise(height, width, rng, cells=int(rng.integers(4, 28))) * rng.uniform(0.5, 9)
     if rng.random() < 0.35:
-        row, column = _place(scene, at_edge=True)
+        row, column = place(scene, at_edge=True)
         radius = rng.uniform(0.12, 0.4) * np.sqrt(object_mask.sum())
         part = object_mask & (np.hypot(x - column, y - row) + ragged < radius)
     else:
@@ -196,7 +76,7 @@ def _cut(scene: _Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool
     return np.asarray(part, np.bool_), across
 
 
-def _break(scene: _Scene) -> DamagedPhoto | None:
+def _break(scene: Scene) -> DamagedPhoto | None:
     """Take a part of the object away, or move it aside."""
     mask, rng = scene.object_mask, scene.rng
     if mask is None:
@@ -207,12 +87,14 @@ def _break(scene: _Scene) -> DamagedPhoto | None:
         return None
     wide = ndimage.binary_dilation(mask, iterations=4)
     hidden = ndimage.binary_dilation(part, iterations=4) & ~rest
-    pixels = _fill_background(scene.pixels, hidden, wide, rng)
+    pixels = fill_background(scene.pixels, hidden, wide, rng)
     near_cut = np.asarray(ndimage.distance_transform_edt(~part), np.float32)
     rim = rest & (near_cut < rng.uniform(1.5, 7))
     if rng.random() < 0.6:
-        shade = 1 + rng.uniform(-0.45, 0.45) + 0.15 * fractal_noise(*mask.shape, rng, cells=60)
-        soft = _blur(rim.astype(np.float32), 0.8)[..., None]
+        shade = (
+            1 + rng.uniform(-0.45, 0.45) + 0.15 * fractal_noise(mask.shape[0], mask.shape[1], rng, cells=60)
+        )
+        soft = blur(rim.astype(np.float32), 0.8)[..., None]
         pixels = pixels * (1 - soft) + pixels * shade[..., None] * soft
     visible = (rest & (near_cut < 14)) | (part & (ndimage.distance_transform_edt(part) < 8))
     if rng.random() < 0.4:
@@ -224,10 +106,13 @@ def _break(scene: _Scene) -> DamagedPhoto | None:
         stencil = Image.fromarray((part * 255).astype(np.uint8))
         rows, columns = np.nonzero(part)
         centre = (float(columns.mean()), float(rows.mean()))
-        move = (float(shift[0]), float(shift[1]))
+        move = (round(float(shift[0])), round(float(shift[1])))
         bilinear = Image.Resampling.BILINEAR
         moved = np.asarray(image.rotate(turn, bilinear, center=centre, translate=move), np.float32)
-        soft = np.asarray(stencil.rotate(turn, bilinear, center=centre, translate=move), np.float32)[..., None] / 255
+        soft = (
+            np.asarray(stencil.rotate(turn, bilinear, center=centre, translate=move), np.float32)[..., None]
+            / 255
+        )
         pixels = pixels * (1 - soft) + moved * soft
         kind = "split"
     else:
@@ -235,12 +120,12 @@ def _break(scene: _Scene) -> DamagedPhoto | None:
     return _done(pixels, visible.astype(np.float32), kind)
 
 
-def _crack(scene: _Scene) -> DamagedPhoto:
+def _crack(scene: Scene) -> DamagedPhoto:
     rng = scene.rng
     size = max(scene.pixels.shape[:2])
     lines, widths = [], []
     for _ in range(int(rng.integers(1, 4))):
-        main = _polyline(scene, length=rng.uniform(0.12, 0.6) * size, wander=rng.uniform(0.05, 0.5))
+        main = wander(scene, length=rng.uniform(0.12, 0.6) * size, bend=rng.uniform(0.05, 0.5))
         lines.append(main)
         widths.append(float(np.exp(rng.uniform(np.log(0.8), np.log(6)))))
         for _ in range(int(rng.integers(0, 3))):
@@ -250,7 +135,7 @@ def _crack(scene: _Scene) -> DamagedPhoto:
             middle = (x + reach / 2 * np.cos(heading) + bend[0], y + reach / 2 * np.sin(heading) + bend[1])
             lines.append([(x, y), middle, (x + reach * np.cos(heading), y + reach * np.sin(heading))])
             widths.append(widths[-1] * 0.7)
-    mask = _on_object(scene, _draw_lines(scene, lines, widths))
+    mask = keep_on_object(scene, draw_lines(scene, lines, widths))
     depth = mask[..., None] * rng.uniform(0.35, 0.9)
     dark = scene.pixels * rng.uniform(0.05, 0.4) if rng.random() < 0.8 else scene.pixels * 0.4 + 150
     pixels = scene.pixels * (1 - depth) + dark * depth
@@ -259,50 +144,63 @@ def _crack(scene: _Scene) -> DamagedPhoto:
     return _done(pixels, ndimage.maximum_filter(mask, 7), "crack")
 
 
-def _tear(scene: _Scene) -> DamagedPhoto:
+def _tear(scene: Scene) -> DamagedPhoto:
     """Rip the surface open: another layer shows, with a pale fringe and a shadow."""
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
     if rng.random() < 0.5:
-        line = _polyline(scene, length=rng.uniform(0.08, 0.4) * max(height, width), wander=0.35)
-        lines = _draw_lines(scene, [line], [rng.uniform(4, 18)])
-        opened = np.clip((_blur(lines, 2.0) + 0.12 * fractal_noise(height, width, rng, cells=50) - 0.4) * 4, 0, 1)
+        line = wander(scene, length=rng.uniform(0.08, 0.4) * max(height, width), bend=0.35)
+        lines = draw_lines(scene, [line], [rng.uniform(4, 18)])
+        opened: Mask = np.clip(
+            (blur(lines, 2.0) + 0.12 * fractal_noise(height, width, rng, cells=50) - 0.4) * 4, 0, 1
+        )
     else:
-        opened = _blob(scene, radius=_radius(scene, 0.015, 0.12), rough=rng.uniform(0.25, 0.7), at_edge=rng.random() < 0.5)
-    opened = _on_object(scene, opened.astype(np.float32))
-    colour = _tint(scene, opened)
+        opened = blob(
+            scene,
+            radius=draw_radius(scene, 0.015, 0.12),
+            rough=rng.uniform(0.25, 0.7),
+            at_edge=rng.random() < 0.5,
+        )
+    opened = keep_on_object(scene, opened.astype(np.float32))
+    colour = mean_colour(scene, opened)
     choice = rng.random()
     if choice < 0.35:
-        layer = np.full_like(scene.pixels, rng.uniform(0, 50))
+        layer: Pixels = np.full_like(scene.pixels, rng.uniform(0, 50))
     elif choice < 0.75:
-        layer = np.broadcast_to(colour * rng.uniform(0.5, 1.0) + rng.uniform(0, 120), scene.pixels.shape).copy()
+        layer = np.broadcast_to(
+            colour * rng.uniform(0.5, 1.0) + rng.uniform(0, 120), scene.pixels.shape
+        ).copy()
         period, angle = rng.uniform(4, 14), rng.uniform(0, np.pi)
         y, x = np.mgrid[:height, :width]
-        layer += (rng.uniform(0, 25) * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period))[..., None]
+        layer += (rng.uniform(0, 25) * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period))[
+            ..., None
+        ]
     else:
         layer = np.roll(scene.pixels, (int(rng.integers(height)), int(rng.integers(width))), (0, 1)).copy()
     layer = layer + 8 * fractal_noise(height, width, rng, cells=90)[..., None]
     fringe = np.clip(ndimage.maximum_filter(opened, int(rng.integers(3, 9))) - opened, 0, 1)
     fringe = fringe * (fractal_noise(height, width, rng, cells=70) > rng.uniform(-1, 0.7))
-    fringe = _on_object(scene, _blur(fringe.astype(np.float32), 0.6))
-    shadow = np.roll(_blur(opened, 3.0), (int(rng.integers(-4, 5)), int(rng.integers(-4, 5))), (0, 1)) * (1 - opened)
+    fringe = keep_on_object(scene, blur(fringe.astype(np.float32), 0.6))
+    shadow = np.roll(blur(opened, 3.0), (int(rng.integers(-4, 5)), int(rng.integers(-4, 5))), (0, 1)) * (
+        1 - opened
+    )
     pixels = scene.pixels * (1 - rng.uniform(0, 0.5) * shadow[..., None])
     pixels = pixels * (1 - fringe[..., None]) + (pixels * 0.4 + rng.uniform(60, 150)) * fringe[..., None]
     pixels = pixels * (1 - opened[..., None]) + layer * opened[..., None]
     return _done(pixels, np.maximum(opened, fringe), "tear")
 
 
-def _dent(scene: _Scene) -> DamagedPhoto:
+def _dent(scene: Scene) -> DamagedPhoto:
     """Crumple or crush: displace pixels by a creased height field and shade it from one side."""
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
-    radius = _radius(scene, 0.05, 0.3)
-    area = _blur(_blob(scene, radius=radius, rough=0.2, at_edge=rng.random() < 0.6), radius * 0.25)
+    radius = draw_radius(scene, 0.05, 0.3)
+    area = blur(blob(scene, radius=radius, rough=0.2, at_edge=rng.random() < 0.6), radius * 0.25)
     cells = int(np.clip(rng.uniform(1.0, 3.5) * max(height, width) / radius, 4, 60))
     relief = fractal_noise(height, width, rng, cells=cells, octaves=2)
     if rng.random() < 0.7:
         relief = -np.abs(relief)
-    relief = _blur(relief, rng.uniform(0.6, 2.0)) * area
+    relief = blur(relief, rng.uniform(0.6, 2.0)) * area
     slope_y, slope_x = np.gradient(relief)
     scale = max(float(np.hypot(slope_x, slope_y).max()), 1e-3)
     bend = rng.uniform(2, 12) / scale
@@ -316,62 +214,74 @@ def _dent(scene: _Scene) -> DamagedPhoto:
             push_angle = float(np.arctan2(middle[0] - where[0], middle[1] - where[1]))
         from_y = from_y - area * push * np.sin(push_angle)
         from_x = from_x - area * push * np.cos(push_angle)
-    warped = np.stack([ndimage.map_coordinates(scene.pixels[..., c], [from_y, from_x], order=1, mode="nearest")
-                       for c in range(3)], axis=-1)
+    warped = np.stack(
+        [
+            ndimage.map_coordinates(scene.pixels[..., c], [from_y, from_x], order=1, mode="nearest")
+            for c in range(3)
+        ],
+        axis=-1,
+    )
     light = rng.uniform(0, 2 * np.pi)
     shade = (slope_x * np.cos(light) + slope_y * np.sin(light)) / scale
-    shaded = warped * (1 + rng.uniform(0.3, 1.1) * _on_object(scene, shade.astype(np.float32)))[..., None]
+    shaded = warped * (1 + rng.uniform(0.3, 1.1) * keep_on_object(scene, shade.astype(np.float32)))[..., None]
     return _done(shaded, (area > 0.3).astype(np.float32), "dent")
 
 
-def _stain(scene: _Scene) -> DamagedPhoto:
+def _stain(scene: Scene) -> DamagedPhoto:
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
     mask = np.zeros((height, width), np.float32)
     for _ in range(int(rng.integers(1, 4))):
         small = rng.random() < 0.55
-        radius = _radius(scene, 0.006, 0.03) if small else _radius(scene, 0.03, 0.16)
-        mask = np.maximum(mask, _blob(scene, radius=radius, rough=rng.uniform(0.1, 0.6)))
-    mask = _on_object(scene, _blur(mask, rng.uniform(0.5, 3)))
+        radius = draw_radius(scene, 0.006, 0.03) if small else draw_radius(scene, 0.03, 0.16)
+        mask = np.maximum(mask, blob(scene, radius=radius, rough=rng.uniform(0.1, 0.6)))
+    mask = keep_on_object(scene, blur(mask, rng.uniform(0.5, 3)))
     fade = mask * np.clip(0.8 + 0.3 * fractal_noise(height, width, rng, cells=40), 0.2, 1)
     if rng.random() < 0.3:
         fade = fade * 0.6 + np.clip(mask - ndimage.minimum_filter(mask, 5), 0, 1) * 0.6
     dye = rng.uniform(0.15, 0.95) * np.array([1.0, rng.uniform(0.7, 1.05), rng.uniform(0.4, 1.1)])
     strength = (fade * rng.uniform(0.3, 0.95))[..., None]
-    target = scene.pixels * dye
+    target: Pixels = scene.pixels * dye
     if rng.random() < 0.2:
         target = 0.35 * scene.pixels + rng.uniform(110, 165)
     return _done(scene.pixels * (1 - strength) + target * strength, (mask > 0.15).astype(np.float32), "stain")
 
 
-def _scuff(scene: _Scene) -> DamagedPhoto:
+def _scuff(scene: Scene) -> DamagedPhoto:
     """Scratch or rub the surface."""
     rng = scene.rng
     height, width = scene.pixels.shape[:2]
     if rng.random() < 0.5:
         angle, size = rng.uniform(0, np.pi), max(height, width)
-        row, column = _place(scene)
+        row, column = place(scene)
         lines, widths = [], []
         for _ in range(int(rng.integers(1, 9))):
             x, y = column + rng.normal(0, 0.04 * size), row + rng.normal(0, 0.04 * size)
             turn, reach = angle + rng.normal(0, 0.12), rng.uniform(0.04, 0.35) * size
-            lines.append([(x + t * reach * np.cos(turn), y + t * reach * np.sin(turn)) for t in (0, 0.4, 0.8, 1.0)])
+            lines.append(
+                [(x + t * reach * np.cos(turn), y + t * reach * np.sin(turn)) for t in (0, 0.4, 0.8, 1.0)]
+            )
             widths.append(rng.uniform(0.5, 2.2))
-        mask = _draw_lines(scene, lines, widths)
+        mask = draw_lines(scene, lines, widths)
         seen = ndimage.maximum_filter(mask, 5)
     else:
-        area = _blob(scene, radius=_radius(scene, 0.03, 0.14), rough=0.5, at_edge=rng.random() < 0.5)
+        area = blob(scene, radius=draw_radius(scene, 0.03, 0.14), rough=0.5, at_edge=rng.random() < 0.5)
         mask = area * (fractal_noise(height, width, rng, cells=80, octaves=2) > rng.uniform(-0.5, 0.8))
-        mask, seen = _blur(mask.astype(np.float32), 0.6), area
-    mask = _on_object(scene, mask)
+        mask, seen = blur(mask.astype(np.float32), 0.6), area
+    mask = keep_on_object(scene, mask)
     tone = rng.uniform(120, 250) if rng.random() < 0.6 else rng.uniform(0, 70)
     strength = (mask * rng.uniform(0.35, 0.9))[..., None]
     pixels = scene.pixels * (1 - strength) + (0.3 * scene.pixels + 0.7 * tone) * strength
-    return _done(pixels, _on_object(scene, np.asarray(seen, np.float32)), "scuff")
+    return _done(pixels, keep_on_object(scene, np.asarray(seen, np.float32)), "scuff")
 
 
-_KINDS: tuple[tuple[Callable[[_Scene], DamagedPhoto | None], float], ...] = (
-    (_break, 0.34), (_tear, 0.16), (_dent, 0.18), (_crack, 0.12), (_stain, 0.13), (_scuff, 0.07),
+_KINDS: tuple[tuple[Callable[[Scene], DamagedPhoto | None], float], ...] = (
+    (_break, 0.34),
+    (_tear, 0.16),
+    (_dent, 0.18),
+    (_crack, 0.12),
+    (_stain, 0.13),
+    (_scuff, 0.07),
 )
 
 
@@ -387,7 +297,7 @@ def damage_photo(pixels: Pixels, rng: np.random.Generator) -> DamagedPhoto:
     wanted = int(rng.choice([1, 2, 3], p=[0.7, 0.22, 0.08]))
     for _ in range(20):
         draw = _KINDS[int(rng.choice(len(_KINDS), p=weights / weights.sum()))][0]
-        damaged = draw(_Scene(photo, object_mask, rng))
+        damaged = draw(Scene(photo, object_mask, rng))
         if damaged is None:
             continue
         change = np.abs(damaged.pixels - photo).sum(-1) * (damaged.mask > 0.3)

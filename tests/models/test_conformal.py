@@ -1,0 +1,38 @@
+"""Prediction sets hold the right ruling as often as promised."""
+
+import numpy as np
+import pytest
+
+from models.conformal import prediction_sets, set_threshold
+from models.errors import CalibrationError
+
+
+def _drawn(n_cases: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    y_prob = rng.dirichlet(np.full(6, 0.5), size=n_cases)
+    return np.array([rng.choice(6, p=row) for row in y_prob]), y_prob
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.1, 0.2])
+def test_sets_hold_the_true_ruling_as_often_as_promised(alpha: float) -> None:
+    y_true, y_prob = _drawn(5_000, seed=1)
+    threshold = set_threshold(y_true, y_prob, alpha=alpha)
+    new_true, new_prob = _drawn(20_000, seed=2)
+    covered = prediction_sets(new_prob, threshold=threshold)[np.arange(len(new_true)), new_true]
+    assert covered.mean() == pytest.approx(1 - alpha, abs=0.01)
+
+
+def test_a_known_threshold() -> None:
+    y_true = np.zeros(9, np.intp)
+    y_prob = np.column_stack([np.arange(1, 10) / 10, 1 - np.arange(1, 10) / 10])
+    assert set_threshold(y_true, y_prob, alpha=0.1) == pytest.approx(0.1)
+    assert set_threshold(y_true, y_prob, alpha=0.2) == pytest.approx(0.2)
+
+
+def test_too_few_cases_are_refused() -> None:
+    with pytest.raises(CalibrationError, match="needs 9 cases, got 8"):
+        set_threshold(np.zeros(8, np.intp), np.full((8, 2), 0.5), alpha=0.1)
+
+
+def test_no_set_is_empty() -> None:
+    assert prediction_sets(np.array([[0.4, 0.35, 0.25]]), threshold=0.9).tolist() == [[True, False, False]]

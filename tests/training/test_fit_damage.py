@@ -1,0 +1,230 @@
+"""Fitting the damage classifier on tiny photos made here: it must learn, repeat itself and keep what it learned."""
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.encoders import PhotoFeatures, letterbox
+from models.errors import CalibrationError, CaseFormatError
+from models.photo import GRID, DamageClassifier
+from training.damage_data import (
+    DamagePhoto,
+    erase_boxes,
+    parse_boxes,
+    read_damage_photos,
+    read_intact_goods,
+)
+from training.damage_examples import DRAWN, ExampleCounts, ExampleTable, drawn_examples
+from training.damage_head import HeadSettings, balance
+from training.evaluate_damage import damage_figures, false_alarm_at_recall, score_test_photos
+from training.fit_damage import ERROR_RATES_FILE, FittedDamage, fit_damage, fit_with_scores
+from training.harmless_changes import draw_ruler, reframe, vary_harmlessly
+from training.photo_scene import find_object
+from training.synthetic_damage import damage_photo
+
+COUNTS = ExampleCounts(photos_per_type=6, clothing_photos=4, goods_received=2, goods_listing=2, long_side=96)
+SETTINGS = HeadSettings(width=8, passes=20.0, batch=16)
+COLOURS = {"cup": (70, 120, 200), "vase": (200, 140, 60)}
+
+
+class TinyEncoder:
+    """Colour means on a grid in the first channels of each map, as fast as a test needs."""
+
+    def encode(self, image: Image.Image) -> PhotoFeatures:
+        square, scale, offset = letterbox(image)
+        maps: dict[str, NDArray[np.float32]] = {}
+        for name, channels, side in (("stride8", 40, 56), ("stride16", 112, 28), ("stride32", 320, 14)):
+            small = square.resize((side, side), Image.Resampling.BOX)
+            values = np.zeros((channels, side, side), np.float32)
+            values[:3] = (np.asarray(small, np.float32).transpose(2, 0, 1) - 127) / 128
+            maps[name] = values
+        head = np.zeros((1280, 14, 14), np.float32)
+        head[:3] = maps["stride32"][:3]
+        maps["head"] = head
+        thumbnail = np.asarray(square.resize((112, 112)), np.uint8)
+        return PhotoFeatures(maps=maps, thumbnail=thumbnail, scale=scale, offset=offset, size=image.size)
+
+
+def draw_goods(product: str, *, damaged: bool, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a coloured disc on white; a black blot is its damage."""
+    y, x = np.mgrid[:96, :96]
+    pixels = np.full((96, 96, 3), 245.0)
+    pixels[np.hypot(x - 48, y - 48) < 36] = COLOURS[product]
+    if damaged:
+        row, column = rng.integers(30, 66, 2)
+        pixels[np.hypot(x - column, y - row) < 9] = 5
+    return np.clip(pixels + rng.normal(0, 3, pixels.shape), 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    folder = root / "damage"
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    with (folder / "photos.csv").open("w", newline="") as lines:
+        table = csv.writer(lines)
+        table.writerow(["photo", "product", "damaged", "source", "split", "boxes"])
+        for product in COLOURS:
+            for number in range(20):
+                damaged = number % 2 == 1
+                name = f"{product}{number}.png"
+                Image.fromarray(draw_goods(product, damaged=damaged, rng=rng)).save(folder / name)
+                split = "test" if number >= 14 else "train"
+                boxes = "0.5 0.5 0.5 0.5" if damaged and product == "cup" else ""
+                table.writerow([name, product, int(damaged), "drawn", split, boxes])
+    return root
+
+
+@pytest.fixture(scope="module")
+def train_photos(data_dir: Path) -> list[DamagePhoto]:
+    return [photo for photo in read_damage_photos(data_dir) if photo.split == "train"]
+
+
+@pytest.fixture(scope="module")
+def fitted(train_photos: list[DamagePhoto]) -> FittedDamage:
+    return fit_with_scores(train_photos, [], encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS)
+
+
+def test_it_tells_damaged_from_intact_photos_it_never_saw(fitted: FittedDamage, data_dir: Path) -> None:
+    figures = damage_figures(score_test_photos(fitted.classifier, TinyEncoder(), data_dir))
+    assert figures["damage.auroc"] > 0.9
+    assert figures["damage.pointing"] > 0.6
+    assert "damage.ood_auroc" not in figures
+
+
+def test_the_same_seed_gives_the_same_classifier(
+    fitted: FittedDamage, train_photos: list[DamagePhoto], data_dir: Path
+) -> None:
+    again = fit_damage(data_dir, encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS)
+    features = TinyEncoder().encode(Image.open(train_photos[1].path))
+    first, second = fitted.classifier.score(features), again.score(features)
+    assert first.probability == pytest.approx(second.probability, abs=1e-5)
+
+
+def test_the_exported_arrays_score_as_the_trained_head_does(
+    fitted: FittedDamage, train_photos: list[DamagePhoto], tmp_path: Path
+) -> None:
+    fitted.save(tmp_path)
+    loaded = DamageClassifier.load(tmp_path)
+    features = TinyEncoder().encode(Image.open(train_photos[0].path))
+    assert loaded.score(features).raw == pytest.approx(fitted.classifier.score(features).raw, abs=0.02)
+
+
+def test_error_rates_are_probabilities_of_types_left_out(fitted: FittedDamage, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    rates = json.loads((tmp_path / ERROR_RATES_FILE).read_text())
+    assert set(rates) == {"damaged", "intact"}
+    assert len(rates["damaged"]) == len(rates["intact"]) == 14
+    assert all(0 <= value <= 1 for values in rates.values() for value in values)
+
+
+def test_fewer_than_two_types_with_both_classes_are_refused(train_photos: list[DamagePhoto]) -> None:
+    cups = [photo for photo in train_photos if photo.product == "cup"]
+    with pytest.raises(CalibrationError):
+        fit_with_scores(cups, [], encoder=TinyEncoder(), settings=SETTINGS, counts=COUNTS)
+
+
+def test_every_type_and_class_weighs_alike_in_training() -> None:
+    product = np.array(["cup"] * 8 + ["vase"] * 2)
+    damaged = np.array([True] * 6 + [False] * 2 + [True, False])
+    nothing = np.zeros((10, 1))
+    table = ExampleTable(
+        fine=nothing.astype(np.float16), coarse=nothing.astype(np.float16), pooled=nothing.astype(np.float32),
+        content=nothing.astype(np.float32), marks=nothing > 0, marks_known=damaged, damaged=damaged,
+        product=product, photo=product, origin=np.array([DRAWN] * 10),
+    )  # fmt: skip
+    chance = balance(table, np.arange(10))
+    assert chance.sum() == pytest.approx(1)
+    for name in ("cup", "vase"):
+        for outcome in (True, False):
+            assert chance[(product == name) & (damaged == outcome)].sum() == pytest.approx(0.25)
+
+
+def test_drawn_pairs_hold_an_intact_and_a_damaged_photo_of_the_same_goods(train_photos: list[DamagePhoto]) -> None:
+    examples = list(drawn_examples(train_photos, [], counts=COUNTS, rng=np.random.default_rng(0)))
+    drawn = [example for example in examples if example.origin == DRAWN]
+    assert {example.damaged for example in drawn} == {True, False}
+    assert all(example.marks is not None and (example.marks.max() > 0.3) == example.damaged for example in drawn)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_drawn_damage_changes_the_photo_inside_its_mask(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = draw_goods("cup", damaged=False, rng=rng).astype(np.float32)
+    harmed = damage_photo(pixels, rng)
+    change = np.abs(harmed.pixels - pixels).sum(-1)
+    assert harmed.pixels.shape == pixels.shape
+    assert harmed.mask.min() >= 0
+    assert harmed.mask.max() <= 1
+    assert not harmed.kind or change[harmed.mask > 0.3].max() > 25
+
+
+def test_the_object_is_found_on_a_plain_background_only() -> None:
+    rng = np.random.default_rng(0)
+    found = find_object(draw_goods("cup", damaged=False, rng=rng).astype(np.float32))
+    assert found is not None
+    assert found[48, 48]
+    assert not found[2, 2]
+    assert find_object(rng.uniform(0, 255, (96, 96, 3)).astype(np.float32)) is None
+
+
+def test_harmless_changes_keep_size_and_range() -> None:
+    rng = np.random.default_rng(1)
+    pixels = draw_goods("vase", damaged=False, rng=rng).astype(np.float32)
+    for changed in (draw_ruler(pixels, rng), vary_harmlessly(pixels, rng)):
+        assert changed.shape == pixels.shape
+        assert 0 <= changed.min() <= changed.max() <= 255
+
+
+def test_photo_and_mask_are_reframed_together() -> None:
+    pixels = np.zeros((40, 60, 3), np.float32)
+    mask = np.zeros((40, 60), np.float32)
+    pixels[10:20, 30:50] = mask[10:20, 30:50, None] = 1.0
+    for seed in range(10):
+        framed, (framed_mask,) = reframe(pixels, [mask], np.random.default_rng(seed))
+        assert np.array_equal(framed[..., 0], framed_mask)
+
+
+def test_erased_marks_are_gone() -> None:
+    rng = np.random.default_rng(2)
+    pixels = np.full((96, 96, 3), 200, np.float32)
+    pixels[40:50, 40:50] = 20
+    erased = erase_boxes(pixels, [(0.4, 0.4, 0.53, 0.53)], rng)
+    assert erased[40:50, 40:50].min() > 150
+
+
+def test_boxes_are_read_as_corners_from_centre_and_size() -> None:
+    assert parse_boxes("0.5 0.5 0.2 0.4; 0.1 0.1 0.2 0.2") == (
+        pytest.approx((0.4, 0.3, 0.6, 0.7)),
+        pytest.approx((0.0, 0.0, 0.2, 0.2)),
+    )
+
+
+def test_bad_rows_are_named_by_line(tmp_path: Path) -> None:
+    (tmp_path / "damage").mkdir()
+    header = "photo,product,damaged,source,split,boxes\n"
+    (tmp_path / "damage" / "photos.csv").write_text(header + "a.jpg,cup,maybe,x,train,\n")
+    with pytest.raises(CaseFormatError, match="line 2"):
+        read_damage_photos(tmp_path)
+
+
+def test_goods_are_optional(tmp_path: Path) -> None:
+    assert read_intact_goods(tmp_path) == []
+
+
+def test_false_alarms_are_counted_at_the_threshold_that_finds_nine_in_ten() -> None:
+    y_true = np.array([True] * 10 + [False] * 4)
+    y_prob = np.array([0.9] * 9 + [0.1] + [0.95, 0.5, 0.2, 0.05])
+    assert false_alarm_at_recall(y_true, y_prob) == pytest.approx(0.25)
+
+
+# LETTERBOX
+def test_cells_are_as_many_as_the_classifier_reads() -> None:
+    features = TinyEncoder().encode(Image.new("RGB", (64, 32)))
+    assert features.maps["stride16"].shape[-1] == GRID

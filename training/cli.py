@@ -1,0 +1,148 @@
+"""`evidence-train`: fit, evaluate and describe the models from the command line.
+
+Wires folders and progress; knows nothing of how anything is learned.
+"""
+
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from models.errors import ReviewError
+
+app = typer.Typer(help="Fit and measure the models.", no_args_is_help=True, pretty_exceptions_enable=False)
+console = Console()
+
+DataDir = Annotated[Path, typer.Option("--data", help="Folder with photos, texts and cases.", file_okay=False)]
+ModelDir = Annotated[Path | None, typer.Option("--model", help="Model folder; the shipped one by default.")]
+CacheDir = Annotated[Path | None, typer.Option("--cache", help="Where prepared encoders are kept.")]
+PARTS = "chat,damage,listing,ruling"
+
+
+@app.command()
+def fit(
+    data: DataDir,
+    model: ModelDir = None,
+    cache: CacheDir = None,
+    parts: Annotated[str, typer.Option(help="Comma-separated parts to fit; the others are kept.")] = PARTS,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 20250815,
+) -> None:
+    """Rebuild the weights and write the model card."""
+    from training.config import TrainingConfig
+    from training.fit import fit_all
+
+    wanted = tuple(part.strip() for part in parts.split(",") if part.strip())
+    unknown = set(wanted) - set(PARTS.split(","))
+    if unknown:
+        raise typer.BadParameter(f"unknown parts: {', '.join(sorted(unknown))}", param_hint="--parts")
+    config = TrainingConfig(data_dir=_existing(data), weights_dir=_model(model), cache_dir=_cache(cache), seed=seed)
+    with _reported():
+        version = fit_all(config, parts=wanted, progress=console.print)
+    console.print(f"model {version} in {config.weights_dir}")
+
+
+@app.command()
+def evaluate(
+    data: DataDir,
+    model: ModelDir = None,
+    cache: CacheDir = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    baselines: Annotated[bool, typer.Option(help="Also fit and measure the simple baselines.")] = True,
+    simulated: Annotated[int, typer.Option(help="Also measure on this many simulated cases.", min=0)] = 0,
+    ruled_on: Annotated[str | None, typer.Option(help="Day of ruling, YYYY-MM-DD; today by default.")] = None,
+) -> None:
+    """Measure every figure that the data allows, with 95 % bootstrap intervals."""
+    from models.registry import load_suggester
+    from training.config import DATASETS_DIR
+    from training.evaluate import Evaluation, write_evaluation
+    from training.evaluate import evaluate as measure
+    from training.fit_rulings import simulated_figures
+    from training.photo_errors import load_photo_errors
+    from training.statement_pool import load_pool
+
+    day = date.fromisoformat(ruled_on) if ruled_on else datetime.now(UTC).date()
+    folder = _model(model)
+    with _reported():
+        suggester = load_suggester(folder, cache_dir=_cache(cache))
+        evaluation = measure(
+            suggester,
+            data_dir=_existing(data),
+            datasets_dir=DATASETS_DIR,
+            weights_dir=folder,
+            ruled_on=day,
+            baselines=baselines,
+            progress=lambda message: console.print(f"measuring {message} ...", style="dim"),
+        )
+        if simulated:
+            console.print(f"measuring {simulated} simulated cases ...", style="dim")
+            figures = simulated_figures(
+                suggester.ruling,
+                pool=load_pool(folder / "chat" / "pool.json"),
+                photo_errors=load_photo_errors(folder),
+                n_cases=simulated,
+                seed=0,
+            )
+            evaluation = Evaluation({**evaluation.figures, **figures}, evaluation.by_product)
+    _print(evaluation.as_json())
+    if json_file is not None:
+        write_evaluation(evaluation, json_file)
+
+
+@app.command()
+def schema(out: Annotated[Path, typer.Option(help="Folder for the JSON Schemas.")]) -> None:
+    """Write the JSON Schemas of the intake format, the suggestion and the outcome."""
+    from models.domain import Case, Outcome, PhotoTruth, StatementTruth, Suggestion
+
+    out.mkdir(parents=True, exist_ok=True)
+    for kind in (Case, Suggestion, Outcome, StatementTruth, PhotoTruth):
+        text = json.dumps(kind.model_json_schema(), indent=1, ensure_ascii=False, sort_keys=True)
+        (out / f"{kind.__name__.lower()}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _print(content: dict[str, dict[str, float | str]]) -> None:
+    table = Table("figure", "value", "95 % interval", "n", "photos")
+    for name, figure in content.items():
+        nested = {name: figure} if "value" in figure else {f"{name}.{key}": value for key, value in figure.items()}
+        for label, row in nested.items():
+            values = dict(row)  # type: ignore[call-overload]
+            table.add_row(
+                label,
+                f"{values['value']:.3f}",
+                f"{values['low']:.3f} to {values['high']:.3f}",
+                str(values["n"]),
+                str(values.get("photos", "")),
+            )
+    console.print(table)
+
+
+class _reported:  # noqa: N801
+    """Print one of our own errors as a sentence and leave with status 2."""
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, ReviewError):
+            console.print(f"[red]{error}[/red]")
+            raise typer.Exit(2) from error
+
+
+def _existing(folder: Path) -> Path:
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is not a folder", param_hint="--data")
+    return folder
+
+
+def _model(folder: Path | None) -> Path:
+    from models.registry import SHIPPED_DIR
+
+    return folder or SHIPPED_DIR
+
+
+def _cache(folder: Path | None) -> Path:
+    from models.encoders import default_cache_dir
+
+    return folder or default_cache_dir()

@@ -1,0 +1,173 @@
+"""Every figure of case-format's "Measuring", on the test rows and cases of a data folder.
+
+What the folder lacks is left out, not zero. Cases are ruled by the same path as everywhere else; baselines are
+recomputed on the same rows in the same run. Knows which figures there are, not how the models work.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.scorer import EvidenceScorer
+from models.suggester import Suggester
+from training.evaluate_chat import ScoredMessages, score_baselines, score_cases, score_reviews
+from training.evaluate_damage import ScoredPhotos, ood_auroc, score_baseline, score_test_photos
+from training.evaluate_listing import ScoredPairs, score_baseline_pairs, score_test_pairs
+from training.evaluate_rulings import rule_cases, ruling_figures
+from training.metrics import Figure, auroc, bootstrap, false_alarm_at_recall, macro_f1
+from training.photo_errors import load_photo_errors
+from training.written_cases import read_written_cases
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """figures : by name, e.g. "ruling.accuracy"; by_product : damage AUROC of each product type."""
+
+    figures: dict[str, Figure]
+    by_product: dict[str, Figure]
+
+    def as_json(self) -> dict[str, Any]:
+        content: dict[str, Any] = {name: figure.as_json() for name, figure in sorted(self.figures.items())}
+        if self.by_product:
+            content["damage.auroc_by_product"] = {
+                name: figure.as_json() for name, figure in sorted(self.by_product.items())
+            }
+        return content
+
+
+def evaluate(
+    suggester: Suggester,
+    *,
+    data_dir: Path,
+    datasets_dir: Path,
+    weights_dir: Path,
+    ruled_on: date,
+    baselines: bool = True,
+    progress: Progress = lambda message: None,
+) -> Evaluation:
+    """Measure everything that `data_dir` allows.
+
+    ruled_on : the day of ruling, which chooses the rule packs
+    baselines : also fit and measure the simple baselines on the same rows
+    """
+    scorer = suggester.scorer
+    if not isinstance(scorer, EvidenceScorer):
+        raise TypeError("an evaluation measures the classifiers themselves")
+    figures: dict[str, Figure] = {}
+    by_product: dict[str, Figure] = {}
+    if (data_dir / "text" / "reviews.csv").exists():
+        progress("reviews")
+        figures["statements.macro_f1"] = _macro_f1(score_reviews(scorer.chat, data_dir))
+        if baselines:
+            for name, scored in score_baselines(
+                data_dir, datasets_dir=datasets_dir, encoder=scorer.chat.encoder
+            ).items():
+                figures[f"statements.macro_f1.baseline_{name}"] = _macro_f1(scored)
+    if (data_dir / "cases" / "statements.jsonl").exists():
+        progress("chats")
+        figures |= _chat_figures(score_cases(scorer.chat, data_dir))
+    if (data_dir / "damage" / "photos.csv").exists():
+        progress("damage photos")
+        photos = score_test_photos(scorer.damage, scorer.image_encoder, data_dir)
+        damage, by_product = damage_figures(photos)
+        figures |= damage
+        if baselines:
+            baseline, _ = damage_figures(score_baseline(scorer.image_encoder, data_dir))
+            figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
+    if (data_dir / "grocery" / "photos.csv").exists():
+        progress("listing pairs")
+        figures |= mismatch_figures(score_test_pairs(scorer.listing, scorer.image_encoder, data_dir))
+        if baselines:
+            for name, pairs in score_baseline_pairs(scorer.image_encoder, data_dir).items():
+                figures |= {
+                    f"{figure_name}.baseline_{name}": figure for figure_name, figure in mismatch_figures(pairs).items()
+                }
+    if (data_dir / "cases" / "outcomes.jsonl").exists():
+        progress("rulings")
+        cases = read_written_cases(data_dir / "cases")
+        ruled = rule_cases(suggester, scorer, cases, errors=load_photo_errors(weights_dir), ruled_on=ruled_on)
+        figures |= ruling_figures(ruled)
+    return Evaluation(figures, by_product)
+
+
+def write_evaluation(evaluation: Evaluation, path: Path) -> None:
+    path.write_text(json.dumps(evaluation.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _macro_f1(scored: ScoredMessages, rows: NDArray[np.bool_] | None = None, *, min_examples: int = 0) -> Figure:
+    kept = np.ones(len(scored.groups), np.bool_) if rows is None else rows
+    y_true, y_pred, groups = scored.y_true[kept], scored.y_prob[kept] >= 0.5, scored.groups[kept]
+    columns = y_true.sum(axis=0) >= min_examples
+    return bootstrap(
+        lambda places: macro_f1(y_true[places][:, columns], y_pred[places][:, columns]), groups, n_bootstrap=200
+    )
+
+
+def _chat_figures(scored: ScoredMessages) -> dict[str, Figure]:
+    figures = {"chat.macro_f1": _macro_f1(scored, min_examples=5)}
+    for language in ("zh", "en"):
+        rows = scored.language == language
+        if rows.any():
+            figures[f"chat.macro_f1_{language}"] = _macro_f1(scored, rows, min_examples=5)
+    return figures
+
+
+def damage_figures(scored: ScoredPhotos) -> tuple[dict[str, Figure], dict[str, Figure]]:
+    """Return (figures, AUROC by product), intervals over products where there are several, else over photos."""
+    y_true, y_prob, product = scored.y_true, scored.y_prob, scored.product
+    figures = {
+        "damage.auroc": bootstrap(lambda rows: auroc(y_true[rows], y_prob[rows]), product),
+        "damage.false_alarm_at_recall_90": bootstrap(
+            lambda rows: false_alarm_at_recall(y_true[rows], y_prob[rows], recall=0.9), product
+        ),
+    }
+    by_product = {}
+    for name in np.unique(product):
+        rows = np.flatnonzero(product == name)
+        if 0 < y_true[rows].sum() < len(rows):
+            truth, probability = y_true[rows], y_prob[rows]
+            by_product[str(name)] = bootstrap(
+                lambda kept, truth=truth, probability=probability: auroc(truth[kept], probability[kept]),  # type: ignore[misc]
+                np.arange(len(rows)),
+            )
+    if by_product:
+        values = np.array([figure.value for figure in by_product.values()])
+        figures["damage.auroc_macro"] = bootstrap(lambda kept: float(values[kept].mean()), np.arange(len(values)))
+    boxed = np.flatnonzero(~np.isnan(scored.pointed))
+    if len(boxed):
+        pointed = scored.pointed[boxed]
+        figures["damage.pointing"] = bootstrap(lambda kept: float(pointed[kept].mean()), np.arange(len(boxed)))
+    if len(scored.strangers) and len(scored.unfamiliarity):
+        figures["damage.ood_auroc"] = _ood(scored)
+    return {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}, by_product
+
+
+def _ood(scored: ScoredPhotos) -> Figure:
+    known, strangers = scored.unfamiliarity, scored.strangers
+    both = np.concatenate([known, strangers])
+    truth = np.arange(len(both)) >= len(known)
+    value = ood_auroc(known, strangers)
+    interval = bootstrap(lambda rows: auroc(truth[rows], both[rows]), np.arange(len(both)))
+    return Figure(value, interval.low, interval.high, len(both))
+
+
+def mismatch_figures(scored: ScoredPairs) -> dict[str, Figure]:
+    """Return AUROC against listings of other families and against siblings, intervals over products."""
+    figures = {}
+    for kind in ("random", "sibling"):
+        rows = np.flatnonzero((scored.kind == kind) | (scored.kind == "own"))
+        y_true, y_prob = scored.y_true[rows], scored.y_prob[rows]
+        if 0 < y_true.sum() < len(rows):
+            figures[f"mismatch.auroc_{kind}"] = bootstrap(
+                lambda kept, truth=y_true, probability=y_prob: auroc(truth[kept], probability[kept]),  # type: ignore[misc]
+                scored.product[rows],
+            )
+    return figures
