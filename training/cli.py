@@ -103,6 +103,15 @@ def schema(out: Annotated[Path, typer.Option(help="Folder for the JSON Schemas."
         (out / f"{kind.__name__.lower()}.json").write_text(text + "\n", encoding="utf-8")
 
 
+@app.command()
+def manifest() -> None:
+    """Rewrite datasets/manifest.json: digest, rows, origin and licence of each data file."""
+    from training.config import DATASETS_DIR
+    from training.manifest import write_manifest
+
+    write_manifest(DATASETS_DIR)
+
+
 def _print(content: dict[str, dict[str, float | str]]) -> None:
     table = Table("figure", "value", "95 % interval", "n", "photos")
     for name, figure in content.items():

@@ -49,7 +49,7 @@ def load_photo_errors(weights_dir: Path) -> PhotoErrors:
             mismatched=[*listing["sibling"], *listing["random"]],
             matched=listing["match"],
         )
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"the photo error rates can't be read: {error}") from error
     if not (errors.damaged and errors.intact and errors.mismatched and errors.matched):
         raise WeightsError("the photo error rates are empty")

@@ -98,7 +98,11 @@ def test_ten_thousand_messages_are_taken_and_one_more_is_not() -> None:
         parse_case({**CASE, "chat": chat})
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(), lambda x: st.lists(x) | st.dictionaries(st.text(), x)
+    )
+)
 def test_no_json_raises_anything_but_our_own_error(value: Any) -> None:
     try:
         parse_case(json.dumps(value))

@@ -53,7 +53,11 @@ def test_jd_applies_the_rule_of_the_time_of_the_act() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("{party: seller, must_prove: delivery}", "{party: courier, must_prove: delivery}", r"default.yaml:\d+: .*party"),
+        (
+            "{party: seller, must_prove: delivery}",
+            "{party: courier, must_prove: delivery}",
+            r"default.yaml:\d+: .*party",
+        ),
         ("when: {delivery: false}", "when: {provenance: false}", r"default.yaml:\d+: .*provenance is no step"),
         ("applicability: open_case", "applicability: sometimes", r"default.yaml:\d+: applicability"),
         ("claims:", "claims: [", r"default.yaml:\d+"),
