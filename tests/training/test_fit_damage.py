@@ -11,7 +11,8 @@ from PIL import Image
 
 from models.encoders import PhotoFeatures, letterbox
 from models.errors import CalibrationError, CaseFormatError
-from models.photo import GRID, DamageClassifier
+from models.photo import DamageClassifier
+from models.photo_cells import GRID, N_SUMMARY
 from training.damage_data import (
     DamagePhoto,
     erase_boxes,
@@ -20,15 +21,23 @@ from training.damage_data import (
     read_intact_goods,
 )
 from training.damage_examples import DRAWN, ExampleCounts, ExampleTable, drawn_examples
-from training.damage_head import HeadSettings, balance
+from training.damage_head import HeadSettings
+from training.damage_views import fit_views, read_views
 from training.evaluate_damage import damage_figures, false_alarm_at_recall, score_test_photos
-from training.fit_damage import ERROR_RATES_FILE, FittedDamage, fit_damage, fit_with_scores
+from training.fit_damage import (
+    ERROR_RATES_FILE,
+    FittedDamage,
+    encode_training,
+    fit_damage,
+    fit_table,
+    fit_with_scores,
+)
 from training.harmless_changes import draw_ruler, reframe, vary_harmlessly
 from training.photo_scene import find_object
 from training.synthetic_damage import damage_photo
 
 COUNTS = ExampleCounts(photos_per_type=6, clothing_photos=4, goods_received=2, goods_listing=2, long_side=96)
-SETTINGS = HeadSettings(width=8, passes=20.0, batch=16)
+SETTINGS = HeadSettings(width=8, passes=12.0, pairs=6, n_heads=1)
 COLOURS = {"cup": (70, 120, 200), "vase": (200, 140, 60)}
 
 
@@ -87,8 +96,8 @@ def train_photos(data_dir: Path) -> list[DamagePhoto]:
 
 
 @pytest.fixture(scope="module")
-def fitted(train_photos: list[DamagePhoto]) -> FittedDamage:
-    return fit_with_scores(train_photos, [], encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS)
+def fitted(data_dir: Path) -> FittedDamage:
+    return fit_with_scores(data_dir, encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS)
 
 
 def test_it_tells_damaged_from_intact_photos_it_never_saw(fitted: FittedDamage, data_dir: Path) -> None:
@@ -127,30 +136,37 @@ def test_error_rates_are_probabilities_of_types_left_out(fitted: FittedDamage, t
 def test_fewer_than_two_types_with_both_classes_are_refused(train_photos: list[DamagePhoto]) -> None:
     cups = [photo for photo in train_photos if photo.product == "cup"]
     with pytest.raises(CalibrationError):
-        fit_with_scores(cups, [], encoder=TinyEncoder(), settings=SETTINGS, counts=COUNTS)
+        fit_table(encode_training(cups, [], encoder=TinyEncoder(), counts=COUNTS), settings=SETTINGS)
 
 
-def test_every_type_and_class_weighs_alike_in_training() -> None:
-    product = np.array(["cup"] * 8 + ["vase"] * 2)
-    damaged = np.array([True] * 6 + [False] * 2 + [True, False])
-    nothing = np.zeros((10, 1))
+def test_twins_cancel_what_the_goods_look_like() -> None:
+    rng = np.random.default_rng(0)
+    n = 60
+    summary = np.zeros((2 * n, N_SUMMARY), np.float32)
+    summary[:, 0] = np.repeat(rng.normal(0, 10, n), 2)
+    summary[1::2, 1] = 1.0
+    summary += rng.normal(0, 0.1, summary.shape)
+    nothing = np.zeros((2 * n, 1))
     table = ExampleTable(
-        fine=nothing.astype(np.float16), coarse=nothing.astype(np.float16), pooled=nothing.astype(np.float32),
-        content=nothing.astype(np.float32), marks=nothing > 0, marks_known=damaged, damaged=damaged,
-        product=product, photo=product, origin=np.array([DRAWN] * 10),
+        fine=nothing.astype(np.float16), coarse=nothing.astype(np.float16), summary=summary,
+        content=nothing.astype(np.float32), marks=nothing > 0, marks_known=nothing[:, 0] == 0,
+        damaged=np.arange(2 * n) % 2 == 1, product=np.array(["cup"] * (2 * n)), photo=np.array(["a"] * (2 * n)),
+        origin=np.array([DRAWN] * (2 * n)), twin=np.where(np.arange(2 * n) % 2 == 1, np.arange(2 * n) - 1, -1),
     )  # fmt: skip
-    chance = balance(table, np.arange(10))
-    assert chance.sum() == pytest.approx(1)
-    for name in ("cup", "vase"):
-        for outcome in (True, False):
-            assert chance[(product == name) & (damaged == outcome)].sum() == pytest.approx(0.25)
+    views = fit_views(table, np.arange(2 * n))
+    twin, _ = read_views(views, summary)
+    assert twin[1::2].min() > twin[::2].max()
 
 
-def test_drawn_pairs_hold_an_intact_and_a_damaged_photo_of_the_same_goods(train_photos: list[DamagePhoto]) -> None:
+def test_drawn_pairs_hold_an_intact_and_a_damaged_photo_of_the_same_goods(
+    train_photos: list[DamagePhoto],
+) -> None:
     examples = list(drawn_examples(train_photos, [], counts=COUNTS, rng=np.random.default_rng(0)))
     drawn = [example for example in examples if example.origin == DRAWN]
     assert {example.damaged for example in drawn} == {True, False}
-    assert all(example.marks is not None and (example.marks.max() > 0.3) == example.damaged for example in drawn)
+    assert all(
+        example.marks is not None and (example.marks.max() > 0.3) == example.damaged for example in drawn
+    )
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -224,7 +240,6 @@ def test_false_alarms_are_counted_at_the_threshold_that_finds_nine_in_ten() -> N
     assert false_alarm_at_recall(y_true, y_prob) == pytest.approx(0.25)
 
 
-# LETTERBOX
 def test_cells_are_as_many_as_the_classifier_reads() -> None:
     features = TinyEncoder().encode(Image.new("RGB", (64, 32)))
     assert features.maps["stride16"].shape[-1] == GRID

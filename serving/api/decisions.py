@@ -1,0 +1,106 @@
+"""Decisions over HTTP: a signed-in person's ruling, and its withdrawal."""
+
+import hashlib
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Header
+
+from models.case_file import input_digest
+from models.domain import Decision, DecisionDraft
+from models.errors import InputError
+from serving.api.documents import EXAMPLE_DECISION, json_body_of
+from serving.case_files import read_case_file
+from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, StoreDep, parse_draft
+from serving.errors import problem_responses
+from serving.house import House
+from serving.records import CaseKey, DecisionRecord, WithdrawalDraft
+
+router = APIRouter(prefix="/cases", tags=["decisions"])
+
+IfMatch = Annotated[
+    str | None, Header(alias="If-Match", max_length=100, description="The ETag of the version that was judged.")
+]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=200,
+        description="The same request again under the same key is answered alike and has one effect.",
+    ),
+]
+_ETAG = re.compile(r'^(?:W/)?"(\d{1,9})"$')
+
+
+@router.post(
+    "/{platform}/{case_id:path}/decision",
+    status_code=201,
+    responses=problem_responses(401, 403, 404, 409, 412, 413, 422, 503, 507),
+    openapi_extra=json_body_of("DecisionDraft", example=EXAMPLE_DECISION),
+)
+def record_decision(
+    person: Arbitrator,
+    key: CaseKeyDep,
+    body: JsonBody,
+    house: HouseDep,
+    if_match: IfMatch = None,
+    idempotency_key: IdempotencyKey = None,
+) -> Decision:
+    """Record the ruling and the suggestion that was on screen.
+
+    The first decision of a stage stands: a second answers 409 and changes nothing. A case that has changed since it
+    was read (If-Match) answers 412.
+    """
+    draft = parse_draft(DecisionDraft, body)
+    judged = _version_in(if_match)
+    request_digest = hashlib.sha256(
+        b"\x00".join((str(key).encode(), (if_match or "").encode("utf-8", "replace"), body))
+    ).hexdigest()
+    return decide(
+        house, key, draft, by=person, judged_version=judged, idempotency_key=idempotency_key, digest=request_digest
+    )
+
+
+def decide(
+    house: House,
+    key: CaseKey,
+    draft: DecisionDraft,
+    *,
+    by: Arbitrator,
+    judged_version: int | None,
+    idempotency_key: str | None = None,
+    digest: str = "",
+) -> Decision:
+    """Record a decision of a signed-in person; the desk's pages call this too."""
+    file = read_case_file(house.store.version(key), house.photos)
+    return house.store.decide(
+        key,
+        draft,
+        by=by.user,
+        input_digest=input_digest(file, ruled_on=datetime.now(UTC).date()),
+        judged_version=judged_version,
+        idempotency_key=idempotency_key,
+        request_digest=digest,
+    )
+
+
+@router.post(
+    "/{platform}/{case_id:path}/decision/withdraw",
+    status_code=201,
+    responses=problem_responses(401, 403, 404, 409, 413, 422, 503, 507),
+    openapi_extra=json_body_of("WithdrawalDraft", example={"stage": "first_review", "reason": "看错了照片"}),
+)
+def withdraw_decision(person: Arbitrator, key: CaseKeyDep, body: JsonBody, store: StoreDep) -> DecisionRecord:
+    """Withdraw the standing decision of a stage: by whoever made it, or a lead. The decision stays on record."""
+    return store.withdraw(key, parse_draft(WithdrawalDraft, body), by=person.user)
+
+
+def _version_in(if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _ETAG.match(if_match.strip())
+    if found is None:
+        raise InputError('must be an ETag of the case, such as "3"', field="If-Match")
+    return int(found.group(1))

@@ -1,0 +1,93 @@
+"""Is the service alive, can it do its work, and its figures."""
+
+from typing import Literal
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from models.domain import Frozen
+from serving.deps import HouseDep, MaybePerson, needs, signed_in
+from serving.errors import problem_responses
+from serving.house import House
+from serving.records import Role
+from serving.traffic import Figures
+
+router = APIRouter(tags=["health"])
+
+log = structlog.get_logger(__name__)
+
+
+class Alive(Frozen):
+    status: Literal["alive"] = "alive"
+
+
+class Readiness(Frozen):
+    """status: ready; degraded (no model: cases are taken in and decided without suggestions); unavailable."""
+
+    status: Literal["ready", "degraded", "unavailable"]
+    database: bool
+    photos: bool
+    model: bool
+    model_version: str | None = None
+
+
+@router.get("/health/live")
+def live() -> Alive:
+    """The process answers."""
+    return Alive()
+
+
+@router.get("/health/ready", responses={503: {"model": Readiness, "description": "Database or photo folder fail."}})
+def ready(house: HouseDep, response: Response) -> Readiness:
+    """What works: the database answers, the photo folder can be written, a model is loaded."""
+    database, photos = _database_answers(house), _photos_writable(house)
+    model = house.scoring.suggester is not None
+    works = database and photos
+    if not works:
+        response.status_code = 503
+    return Readiness(
+        status="unavailable" if not works else "ready" if model else "degraded",
+        database=database,
+        photos=photos,
+        model=model,
+        model_version=house.scoring.model_version,
+    )
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus figures."},
+        **problem_responses(401, 403, 503),
+    },
+)
+def metrics(house: HouseDep, person: MaybePerson, request: Request) -> Response:
+    """Figures for Prometheus. Open to strangers only where the setting metrics_open says so."""
+    if not house.settings.metrics_open:
+        needs(Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE)(signed_in(person))
+    figures: Figures = request.app.state.figures
+    for status, n_cases in house.store.counts().items():
+        figures.cases.labels(status.value).set(n_cases)
+    figures.open_jobs.set(house.store.count_open_jobs())
+    figures.model_loaded.set(house.scoring.suggester is not None)
+    return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _database_answers(house: House) -> bool:
+    try:
+        house.store.ping()
+    except Exception as error:
+        log.error("database_unavailable", error=type(error).__name__)
+        return False
+    return True
+
+
+def _photos_writable(house: House) -> bool:
+    try:
+        house.photos.check_writable()
+    except OSError as error:
+        log.error("photos_unwritable", error=type(error).__name__)
+        return False
+    return True

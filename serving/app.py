@@ -1,0 +1,83 @@
+"""The web application, wired: `create_app(settings, suggester)`.
+
+Knows no rules of its own; importing it does nothing.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from serving.api import cases, decisions, health, people, photos, suggestions
+from serving.api.documents import TAGS, install_document
+from serving.deps import SignedIn
+from serving.errors import install_errors
+from serving.house import House, build_house
+from serving.scoring import SuggestsRulings
+from serving.settings import Settings
+from serving.traffic import Figures, Traffic
+from serving.web import pages
+
+_STATIC = Path(__file__).parent / "web" / "static"
+_DESCRIPTION = (
+    "Reads the evidence of e-commerce disputes and suggests a ruling with a calibrated confidence and its reasons. "
+    "A person decides: no route records a decision without a signed-in arbitrator. Problems are RFC 9457."
+)
+
+
+def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, house: House | None = None) -> FastAPI:
+    """Return the application. Without a suggester, cases are taken in and decided without suggestions.
+
+    house : if the parts are wired already, they are used as they are
+    """
+    built = house or build_house(settings, suggester)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        worker = built.worker() if built.scoring.suggester is not None else None
+        if worker is not None:
+            worker.start()
+        yield
+        if worker is not None:
+            worker.stop()
+        if house is None:
+            built.store.close()
+
+    app = FastAPI(
+        title="Dispute evidence review",
+        version="1",
+        description=_DESCRIPTION,
+        openapi_tags=TAGS,
+        openapi_url=None,
+        lifespan=lifespan,
+        max_body_size=settings.max_request_bytes,
+        separate_input_output_schemas=False,
+    )
+    app.state.house = built
+    app.state.figures = Figures()
+    app.add_middleware(Traffic, figures=app.state.figures)
+    install_errors(app)
+    app.include_router(_api(app), prefix="/api/v1")
+    app.include_router(health.router, include_in_schema=False)
+    app.include_router(pages.router)
+    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    install_document(app)
+    return app
+
+
+def _api(app: FastAPI) -> APIRouter:
+    """The routes of more words come first: a case id may hold slashes."""
+    router = APIRouter()
+    for part in (health, people, photos, suggestions, decisions, cases):
+        router.include_router(part.router)
+
+    @router.get("/openapi.json", include_in_schema=False)
+    def document(person: SignedIn) -> JSONResponse:
+        content: dict[str, Any] = app.openapi()
+        return JSONResponse(content)
+
+    return router

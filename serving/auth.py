@@ -1,0 +1,119 @@
+"""Proving who someone is: passwords, session and API tokens, one-time links. No default password exists.
+
+Tokens are random and kept as SHA-256 only; passwords as Argon2. Knows nothing of routes.
+"""
+
+import hashlib
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from pwdlib import PasswordHash
+from pwdlib.exceptions import UnknownHashError
+
+from models.errors import InputError
+from serving.records import Person, Role, User
+from serving.refusals import ForbiddenError, StrangerError
+from serving.store import Store
+
+MIN_PASSWORD_LENGTH = 12
+SESSION_COOKIE = "evidence_review_session"
+CSRF_HEADER = "X-CSRF-Token"
+CSRF_FIELD = "csrf_token"
+
+
+def hash_token(token: str) -> str:
+    """A fast hash is enough: tokens hold 256 random bits."""
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+class Gatekeeper:
+    """Signs people in and recognises them.
+
+    session_hours, link_minutes : lifetimes
+    """
+
+    def __init__(self, store: Store, *, session_hours: float, link_minutes: float) -> None:
+        self.store = store
+        self.session_hours = session_hours
+        self.link_minutes = link_minutes
+        self._passwords = PasswordHash.recommended()
+        self._decoy: str | None = None
+
+    def add_user(self, name: str, *, role: Role, password: str | None = None, by: str) -> User:
+        """Raises NameTakenError, or InputError on a name or password that can't be used."""
+        if not 1 <= len(name) <= 128 or not name.isprintable() or name.startswith("system:") or name != name.strip():
+            raise InputError("must be 1 to 128 printable characters without blanks at its ends", field="name")
+        if password is not None and role == Role.SERVICE:
+            raise InputError("a service has tokens, no password", field="password")
+        if password is not None and len(password) < MIN_PASSWORD_LENGTH:
+            raise InputError(f"must have at least {MIN_PASSWORD_LENGTH} characters", field="password")
+        hashed = self._passwords.hash(password) if password is not None else None
+        return self.store.accounts.add(name, role=role, password_hash=hashed, by=by)
+
+    def sign_in_by_password(self, name: str, password: str) -> str:
+        """Return a new session's token. Raises StrangerError, after the same time whether or not the name exists."""
+        entry = self.store.accounts.password_entry(name) if _storable(name) else None
+        known = entry is not None and entry.password_hash is not None
+        if not self._matches(password, entry.password_hash if entry is not None else None) or not known:
+            raise StrangerError("name or password is wrong")
+        if entry is None:
+            raise StrangerError("name or password is wrong")
+        return self._open_session(entry.user)
+
+    def sign_in_by_link(self, token: str) -> str:
+        """Spend a one-time link and return a new session's token. Raises StrangerError."""
+        user = self.store.accounts.use_link(hash_token(token))
+        if user is None:
+            raise StrangerError("this sign-in link is unknown, used or expired; ask for a new one")
+        return self._open_session(user)
+
+    def sign_out(self, session_token: str, *, user: User) -> None:
+        self.store.accounts.end_session(hash_token(session_token), user=user)
+
+    def person_of_session(self, session_token: str) -> Person | None:
+        return self.store.accounts.person_of_session(hash_token(session_token))
+
+    def person_of_token(self, token: str) -> Person | None:
+        return self.store.accounts.person_of_token(hash_token(token))
+
+    def make_token(self, user: User, *, label: str, by: str) -> str:
+        """Return a new API token; it can't be read again."""
+        token = f"er_{secrets.token_urlsafe(32)}"
+        self.store.accounts.add_token(user, token_hash=hash_token(token), label=label, by=by)
+        return token
+
+    def make_link(self, user: User, *, by: str) -> str:
+        """Return the token of a new one-time sign-in link. Raises ForbiddenError for a service."""
+        if user.role == Role.SERVICE:
+            raise ForbiddenError("a service has tokens and no page to sign in to")
+        token = secrets.token_urlsafe(32)
+        expires_at = datetime.now(UTC) + timedelta(minutes=self.link_minutes)
+        self.store.accounts.add_link(user, token_hash=hash_token(token), by=by, expires_at=expires_at)
+        return token
+
+    def _open_session(self, user: User) -> str:
+        token = secrets.token_urlsafe(32)
+        self.store.accounts.open_session(
+            user,
+            token_hash=hash_token(token),
+            csrf_token=secrets.token_urlsafe(32),
+            expires_at=datetime.now(UTC) + timedelta(hours=self.session_hours),
+        )
+        return token
+
+    def _matches(self, password: str, hashed: str | None) -> bool:
+        if self._decoy is None:
+            self._decoy = self._passwords.hash(secrets.token_urlsafe(16))
+        try:
+            return self._passwords.verify(password, hashed or self._decoy)
+        except (UnknownHashError, UnicodeEncodeError):
+            return False
+
+
+def same_secret(given: str, expected: str) -> bool:
+    """Compare without telling by the time taken how much is right."""
+    return secrets.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
+
+
+def _storable(text: str) -> bool:
+    return "\x00" not in text and not any(0xD800 <= ord(letter) <= 0xDFFF for letter in text)

@@ -1,0 +1,46 @@
+"""The parts of the service, wired once from the settings. Knows nothing of HTTP."""
+
+from dataclasses import dataclass
+
+from serving.auth import Gatekeeper
+from serving.photo_intake import PhotoIntake
+from serving.photo_store import PhotoStore
+from serving.scoring import Scoring, SuggestsRulings
+from serving.settings import Settings
+from serving.store import Store
+from serving.worker import ScoringWorker
+
+
+@dataclass(frozen=True)
+class House:
+    settings: Settings
+    store: Store
+    photos: PhotoStore
+    photo_intake: PhotoIntake
+    scoring: Scoring
+    gatekeeper: Gatekeeper
+
+    def worker(self) -> ScoringWorker:
+        return ScoringWorker(
+            self.store,
+            self.photos,
+            self.scoring,
+            lease_s=self.settings.job_lease_s,
+            max_attempts=self.settings.job_attempts,
+            poll_s=self.settings.worker_poll_s,
+        )
+
+
+def build_house(settings: Settings, suggester: SuggestsRulings | None = None) -> House:
+    """Open the database, bring its schema up to date and wire the parts."""
+    store = Store(settings.database_url)
+    store.migrate()
+    photos = PhotoStore(settings.photo_dir)
+    return House(
+        settings=settings,
+        store=store,
+        photos=photos,
+        photo_intake=PhotoIntake(photos, max_bytes=settings.max_photo_bytes),
+        scoring=Scoring(suggester, turns=settings.scoring_threads, wait_s=settings.scoring_wait_s),
+        gatekeeper=Gatekeeper(store, session_hours=settings.session_hours, link_minutes=settings.link_minutes),
+    )

@@ -1,0 +1,199 @@
+"""What the store hands out: cases with their versions, queue rows, users, jobs.
+
+These types are also the API's answers. Knows nothing of SQL or HTTP.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from pydantic import AwareDatetime, Field
+
+from models.domain import (
+    Case,
+    ChatMessage,
+    Decision,
+    Document,
+    Frozen,
+    LogisticsEvent,
+    Photo,
+    ProcedureEvent,
+    Suggestion,
+)
+from models.vocabulary import Claim, Platform, Ruling, Stage
+
+SuggestionState = Literal["pending", "ready", "failed"]
+
+
+class CaseStatus(StrEnum):
+    OPEN = "open"
+    AWAITING_EVIDENCE = "awaiting_evidence"
+    DECIDED = "decided"
+
+
+class Role(StrEnum):
+    ARBITRATOR = "arbitrator"
+    LEAD = "lead"
+    AUDITOR = "auditor"
+    ENGINEER = "engineer"
+    SERVICE = "service"
+
+
+class CaseKey(NamedTuple):
+    platform: Platform
+    case_id: str
+
+    def __str__(self) -> str:
+        return f"{self.platform}/{self.case_id}"
+
+
+@dataclass(frozen=True)
+class User:
+    user_key: int
+    name: str
+    role: Role
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whoever makes a request. csrf_token is set for browser sessions only."""
+
+    user: User
+    via: Literal["session", "token"]
+    csrf_token: str | None = None
+
+
+class PhotoOnFile(Frozen):
+    """A photo the case lists and whether its bytes are here. width, height: pixels, upright."""
+
+    photo_id: str
+    present: bool
+    digest: str | None = None
+    width: int | None = None
+    height: int | None = None
+    n_bytes: int | None = None
+
+
+class DecisionRecord(Frozen):
+    """A decision and how it ended: it stands, was withdrawn, or the evidence it asked for arrived."""
+
+    decision: Decision
+    state: Literal["standing", "withdrawn", "answered"]
+    ended_by: str | None = None
+    ended_at: AwareDatetime | None = None
+    end_reason: str = ""
+
+
+class CaseView(Frozen):
+    """Everything the desk shows of a case at its current version."""
+
+    case: Case
+    version: int
+    status: CaseStatus
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    photos: tuple[PhotoOnFile, ...]
+    suggestion: Suggestion | None
+    suggestion_state: SuggestionState
+    suggestion_problem: str | None = None
+    decisions: tuple[DecisionRecord, ...]
+
+    @property
+    def key(self) -> CaseKey:
+        return CaseKey(self.case.platform, self.case.case_id)
+
+    @property
+    def etag(self) -> str:
+        return f'"{self.version}"'
+
+
+class QueueRow(Frozen):
+    platform: Platform
+    case_id: str
+    claim: Claim
+    requested: str
+    title: str
+    opened_at: AwareDatetime
+    paid_minor: int
+    currency: str
+    status: CaseStatus
+    version: int
+    suggestion_state: SuggestionState
+    ruling: Ruling | None = Field(None, description="The suggested ruling; null when there is none or it abstains.")
+    confidence: float | None = None
+
+
+class QueuePage(Frozen):
+    cases: tuple[QueueRow, ...]
+    next_cursor: str | None = Field(None, description="Ask again with `cursor` set to this; null on the last page.")
+
+
+class QueueFilter(Frozen):
+    claim: Claim | None = None
+    platform: Platform | None = None
+    status: CaseStatus | None = None
+    min_paid_minor: int | None = None
+    max_paid_minor: int | None = None
+
+
+class EvidenceDraft(Frozen):
+    """What is added to a case; everything optional. Timed entries are put in time order among those on file."""
+
+    chat: tuple[ChatMessage, ...] = ()
+    photos: tuple[Photo, ...] = ()
+    documents: tuple[Document, ...] = ()
+    timeline: tuple[ProcedureEvent, ...] = ()
+    logistics: tuple[LogisticsEvent, ...] = ()
+
+
+class Intake(Frozen):
+    """What became of a case or of evidence sent in. `changed` is false when all of it was on file already."""
+
+    platform: Platform
+    case_id: str
+    version: int
+    changed: bool
+    suggestion_state: SuggestionState
+
+
+class WithdrawalDraft(Frozen):
+    stage: Stage = Stage.FIRST_REVIEW
+    reason: str = Field("", max_length=20_000)
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """One version of a case. digests : photo digest by photo_id, for the photos present"""
+
+    case_key: int
+    case: Case
+    version: int
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """A leased scoring job. fence : rises with every lease; an older holder's writes are refused"""
+
+    job_id: int
+    case_key: int
+    version: int
+    fence: int
+    attempts: int
+
+
+@dataclass(frozen=True)
+class NewPhoto:
+    digest: str
+    n_bytes: int
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class ExportedDecision:
+    """A standing decision with the version of the case it was made on."""
+
+    decision: Decision
+    version: StoredVersion
+    overturned_on_appeal: bool | None

@@ -1,0 +1,125 @@
+"""Why the service refuses something, apart from bad input.
+
+RefusalError                    (under models.errors.ReviewError)
+├── UnknownError                no such case, photo, decision or user
+├── ConflictError               the request contradicts what is stored
+│   ├── CaseExistsError             the case is known with another content
+│   ├── CaseClosedError             a final decision stands; nothing may be added
+│   ├── AlreadyDecidedError         the stage has its decision
+│   ├── NothingToReviewError        a later stage, a withdrawal or a link without a decision to stand on
+│   └── NameTakenError              a user of that name exists
+├── StaleVersionError           the case has a newer version than the one judged
+├── KeyReusedError              an Idempotency-Key came back with another body
+├── StrangerError               nobody is signed in
+├── ForbiddenError              signed in, but not allowed to do this
+├── BodyTooLargeError           more bytes than are taken
+├── ModelAbsentError            no model is loaded
+├── ScoringBusyError            no scoring turn became free in time
+├── PhotoCorruptError           a stored photo's bytes are not what was filed
+├── StorageError                database or photo folder don't answer now
+│   └── StorageFullError            no room is left
+└── LeaseLostError              another worker took the job over
+
+Knows nothing of HTTP: `serving.errors` maps these to statuses.
+"""
+
+from models.errors import ReviewError
+
+
+class RefusalError(ReviewError):
+    """Root of every refusal."""
+
+
+class UnknownError(RefusalError):
+    def __init__(self, kind: str, name: str) -> None:
+        super().__init__(f"no {kind} {name!r} is known")
+        self.kind, self.name = kind, name
+
+
+class ConflictError(RefusalError):
+    """The request contradicts what is stored."""
+
+
+class CaseExistsError(ConflictError):
+    def __init__(self, *, platform: str, case_id: str) -> None:
+        super().__init__(f"case {platform}/{case_id} is known with another content; file changes as evidence")
+        self.platform, self.case_id = platform, case_id
+
+
+class CaseClosedError(ConflictError):
+    def __init__(self, *, platform: str, case_id: str) -> None:
+        super().__init__(f"case {platform}/{case_id} is decided; nothing can be added unless the decision is withdrawn")
+        self.platform, self.case_id = platform, case_id
+
+
+class AlreadyDecidedError(ConflictError):
+    def __init__(self, *, platform: str, case_id: str, stage: str) -> None:
+        super().__init__(f"case {platform}/{case_id} already has a decision in stage {stage}; the first one stands")
+        self.platform, self.case_id, self.stage = platform, case_id, stage
+
+
+class NothingToReviewError(ConflictError):
+    """No decision stands that this could act on."""
+
+
+class NameTakenError(ConflictError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"a user named {name!r} exists")
+        self.name = name
+
+
+class StaleVersionError(RefusalError):
+    def __init__(self, *, judged: int, current: int) -> None:
+        super().__init__(f"version {judged} was judged, but the case is now at version {current}")
+        self.judged, self.current = judged, current
+
+
+class KeyReusedError(RefusalError):
+    def __init__(self, key: str) -> None:
+        super().__init__("this Idempotency-Key was used for another request")
+        self.key = key
+
+
+class StrangerError(RefusalError):
+    """Nobody is signed in, or what was shown is wrong, expired or revoked."""
+
+
+class ForbiddenError(RefusalError):
+    """Signed in, but not allowed to do this."""
+
+
+class BodyTooLargeError(RefusalError):
+    def __init__(self, *, max_bytes: int) -> None:
+        super().__init__(f"the body is larger than the {max_bytes} bytes taken")
+        self.max_bytes = max_bytes
+
+
+class ModelAbsentError(RefusalError):
+    def __init__(self) -> None:
+        super().__init__("no model is loaded; cases are taken in and can be decided without a suggestion")
+
+
+class ScoringBusyError(RefusalError):
+    def __init__(self) -> None:
+        super().__init__("all scoring turns are taken; try again shortly")
+
+
+class PhotoCorruptError(RefusalError):
+    def __init__(self, digest: str) -> None:
+        super().__init__(f"the stored bytes of photo {digest} are not what was filed")
+        self.digest = digest
+
+
+class StorageError(RefusalError):
+    """The database or the photo folder doesn't answer now. Nothing of the request is stored."""
+
+
+class StorageFullError(StorageError):
+    def __init__(self) -> None:
+        super().__init__("no room is left on the disk; nothing of the request is stored")
+
+
+class LeaseLostError(RefusalError):
+    def __init__(self, job_id: int) -> None:
+        super().__init__(f"job {job_id} was taken over by another worker")
+        self.job_id = job_id

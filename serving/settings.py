@@ -1,0 +1,38 @@
+"""Every setting of the service, read once when the program is wired.
+
+Knows nothing of what the settings are used for. Each is described for operators in docs/settings.md (tested).
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "EVIDENCE_REVIEW_"
+
+
+class Settings(BaseSettings):
+    """Frozen. Environment variables carry the prefix EVIDENCE_REVIEW_, e.g. EVIDENCE_REVIEW_PORT."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid", protected_namespaces=())
+
+    database_url: str = Field("sqlite:///var/review.db", description="SQLAlchemy address of the database.")
+    photo_dir: Path = Field(Path("var/photos"), description="Folder of the photo files.")
+    cache_dir: Path = Field(Path("var/cache"), description="Folder of prepared encoders.")
+    outcomes_dir: Path = Field(Path("datasets/outcomes"), description="Folder that exported outcomes go to.")
+    model_dir: Path | None = Field(None, description="Folder of a model; unset means the shipped weights.")
+    host: str = Field("127.0.0.1", description="Address the service listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="Port the service listens on.")
+    max_case_bytes: int = Field(8_000_000, ge=1, description="Longest JSON body taken.")
+    max_photo_bytes: int = Field(20_000_000, ge=1, le=20_000_000, description="Largest photo taken.")
+    max_request_bytes: int = Field(64_000_000, ge=1, description="Longest body of any request.")
+    session_hours: float = Field(12, gt=0, description="Lifetime of a browser session.")
+    link_minutes: float = Field(60, gt=0, description="Lifetime of a one-time sign-in link.")
+    secure_cookies: bool = Field(False, description="Mark cookies Secure; turn on behind HTTPS.")
+    metrics_open: bool = Field(False, description="Whether strangers may read /metrics.")
+    scoring_threads: int = Field(1, ge=1, le=64, description="Cases scored at a time.")
+    scoring_wait_s: float = Field(60, gt=0, description="Longest wait for a scoring turn before answering 503.")
+    job_lease_s: float = Field(120, gt=0, description="How long a worker may hold a job before another takes it.")
+    job_attempts: int = Field(5, ge=1, description="Attempts at a job before it counts as failed.")
+    worker_poll_s: float = Field(1.0, gt=0, description="Pause of the scoring worker when there is no job.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line kept.")

@@ -1,0 +1,105 @@
+"""The database connection: how reads and writes begin and end.
+
+SQLite: WAL, synchronous=FULL, one writer at a time by BEGIN IMMEDIATE (a deferred read-then-write fails at once and
+ignores busy_timeout). PostgreSQL: plain transactions. Knows no tables.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from serving.refusals import StorageError, StorageFullError
+
+_BUSY_TIMEOUT_MS = 30_000
+
+
+class Database:
+    """An engine and the two kinds of transaction.
+
+    url : SQLAlchemy address; the folder of an SQLite file is made
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        parsed = make_url(url)
+        self.is_sqlite = parsed.get_backend_name() == "sqlite"
+        self._one_writer = threading.Lock()
+        if self.is_sqlite:
+            if parsed.database and parsed.database != ":memory:":
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            self.engine = sa.create_engine(url, pool_size=10, max_overflow=40)
+            event.listen(self.engine, "connect", _prepare_sqlite)
+            event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            if parsed.drivername == "postgresql":
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self.engine = sa.create_engine(parsed, pool_size=10, max_overflow=40, pool_pre_ping=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that sees one state of the database throughout and changes nothing."""
+        level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
+        with _named_troubles(), self.engine.connect() as connection, connection.execution_options(**level).begin():
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that commits at the end or, on any error, leaves no trace."""
+        if not self.is_sqlite:
+            with _named_troubles(), self.engine.begin() as connection:
+                yield connection
+            return
+        with (
+            _named_troubles(),
+            self._one_writer,
+            self.engine.connect() as connection,
+            connection.execution_options(immediate=True).begin(),
+        ):
+            yield connection
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+@contextmanager
+def _named_troubles() -> Iterator[None]:
+    """Turn the driver's troubles of operation into our own. Broken constraints are left as they are."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise StorageError("the database has no connection free; try again shortly") from error
+    except OperationalError as error:
+        text = str(error.orig).lower()
+        if "full" in text or "no space" in text:
+            raise StorageFullError from error
+        raise StorageError("the database doesn't answer now; try again shortly") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise StorageError("the database connection was lost; try again shortly") from error
+        raise
+
+
+def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    for pragma in (
+        f"busy_timeout={_BUSY_TIMEOUT_MS}",
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")

@@ -1,0 +1,101 @@
+"""Leased jobs: a worker holds one for a while, and a fencing token keeps a worker that lost it from writing."""
+
+import json
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from serving.records import ScoreJob
+from serving.refusals import LeaseLostError
+from serving.tables import jobs
+
+SCORE = "score"
+
+
+def _subject(case_key: int) -> str:
+    return f"case:{case_key}"
+
+
+def ask_score(connection: Connection, *, case_key: int, version: int, at: datetime, delay_s: float = 0) -> None:
+    """Ask for a suggestion on a version. What waits for an older version of the case is dropped."""
+    drop_waiting(connection, case_key=case_key, at=at)
+    connection.execute(
+        jobs.insert().values(
+            kind=SCORE,
+            subject=_subject(case_key),
+            payload=json.dumps({"case_key": case_key, "version": version}),
+            state="waiting",
+            attempts=0,
+            fence=0,
+            run_after=at + timedelta(seconds=delay_s),
+            created_at=at,
+        )
+    )
+
+
+def drop_waiting(connection: Connection, *, case_key: int, at: datetime) -> None:
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.subject == _subject(case_key), jobs.c.state == "waiting")
+        .values(state="dropped", finished_at=at)
+    )
+
+
+def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) -> ScoreJob | None:
+    """Take the oldest job that is due, or whose holder's lease ran out; None when there is none."""
+    due = sa.or_(
+        sa.and_(jobs.c.state == "waiting", jobs.c.run_after <= at),
+        sa.and_(jobs.c.state == "leased", jobs.c.leased_until < at),
+    )
+    query = (
+        sa.select(jobs)
+        .where(jobs.c.kind == SCORE, due)
+        .order_by(jobs.c.run_after, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    connection.execute(
+        jobs.update()
+        .where(jobs.c.id == row.id)
+        .values(
+            state="leased",
+            fence=row.fence + 1,
+            attempts=row.attempts + 1,
+            worker=worker,
+            leased_until=at + timedelta(seconds=lease_s),
+        )
+    )
+    payload = json.loads(row.payload)
+    return ScoreJob(row.id, payload["case_key"], payload["version"], row.fence + 1, row.attempts + 1)
+
+
+def _held(job: ScoreJob) -> sa.ColumnElement[bool]:
+    return sa.and_(jobs.c.id == job.job_id, jobs.c.fence == job.fence, jobs.c.state == "leased")
+
+
+def finish(connection: Connection, job: ScoreJob, *, at: datetime, state: str = "done", problem: str = "") -> None:
+    """Close a job. Raises LeaseLostError when another worker took it over."""
+    changed = connection.execute(
+        jobs.update().where(_held(job)).values(state=state, finished_at=at, problem=problem or None)
+    )
+    if changed.rowcount != 1:
+        raise LeaseLostError(job.job_id)
+
+
+def put_back(connection: Connection, job: ScoreJob, *, run_after: datetime, problem: str) -> None:
+    """Let the job wait for another attempt. Raises LeaseLostError when another worker took it over."""
+    changed = connection.execute(
+        jobs.update().where(_held(job)).values(state="waiting", run_after=run_after, leased_until=None, problem=problem)
+    )
+    if changed.rowcount != 1:
+        raise LeaseLostError(job.job_id)
+
+
+def count_open(connection: Connection) -> int:
+    """Return how many jobs wait or are held."""
+    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(("waiting", "leased")))
+    return int(connection.execute(query).scalar_one())

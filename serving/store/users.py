@@ -1,0 +1,157 @@
+"""Users and what signs them in: sessions, API tokens, one-time links. Secrets are kept as hashes only."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from serving.records import Person, Role, User
+from serving.refusals import NameTakenError, UnknownError
+from serving.tables import api_tokens, sessions, sign_in_links, users
+
+
+@dataclass(frozen=True)
+class PasswordEntry:
+    user: User
+    password_hash: str | None
+
+
+def _user(row: Any) -> User:
+    return User(row.id, row.name, Role(row.role))
+
+
+def add(connection: Connection, name: str, *, role: Role, password_hash: str | None, at: datetime) -> User:
+    """Raises NameTakenError."""
+    try:
+        with connection.begin_nested():
+            inserted = connection.execute(
+                users.insert().values(name=name, role=role.value, password_hash=password_hash, created_at=at)
+            )
+    except IntegrityError as error:
+        raise NameTakenError(name) from error
+    key = inserted.inserted_primary_key
+    if key is None:
+        raise NameTakenError(name)
+    return User(key[0], name, role)
+
+
+def find(connection: Connection, name: str) -> PasswordEntry | None:
+    """Return the user of that name who isn't disabled."""
+    row = connection.execute(sa.select(users).where(users.c.name == name, users.c.disabled_at.is_(None))).first()
+    return PasswordEntry(_user(row), row.password_hash) if row is not None else None
+
+
+def named(connection: Connection, name: str) -> User:
+    """Raises UnknownError."""
+    entry = find(connection, name)
+    if entry is None:
+        raise UnknownError("user", name)
+    return entry.user
+
+
+def disable(connection: Connection, user: User, *, at: datetime) -> None:
+    connection.execute(users.update().where(users.c.id == user.user_key).values(disabled_at=at))
+
+
+def everyone(connection: Connection) -> list[User]:
+    query = sa.select(users).where(users.c.disabled_at.is_(None)).order_by(users.c.name)
+    return [_user(row) for row in connection.execute(query)]
+
+
+def open_session(
+    connection: Connection, user: User, *, token_hash: str, csrf_token: str, at: datetime, expires_at: datetime
+) -> None:
+    connection.execute(
+        sessions.insert().values(
+            token_hash=token_hash, user_key=user.user_key, csrf_token=csrf_token, created_at=at, expires_at=expires_at
+        )
+    )
+
+
+def person_of_session(connection: Connection, token_hash: str, *, at: datetime) -> Person | None:
+    query = (
+        sa.select(users.c.id, users.c.name, users.c.role, sessions.c.csrf_token)
+        .join(sessions, sessions.c.user_key == users.c.id)
+        .where(
+            sessions.c.token_hash == token_hash,
+            sessions.c.ended_at.is_(None),
+            sessions.c.expires_at > at,
+            users.c.disabled_at.is_(None),
+        )
+    )
+    row = connection.execute(query).first()
+    return Person(_user(row), "session", row.csrf_token) if row is not None else None
+
+
+def end_session(connection: Connection, token_hash: str, *, at: datetime) -> None:
+    connection.execute(sessions.update().where(sessions.c.token_hash == token_hash).values(ended_at=at))
+
+
+def add_token(
+    connection: Connection, user: User, *, token_hash: str, label: str, at: datetime, expires_at: datetime | None
+) -> int:
+    inserted = connection.execute(
+        api_tokens.insert().values(
+            token_hash=token_hash, user_key=user.user_key, label=label, created_at=at, expires_at=expires_at
+        )
+    )
+    key = inserted.inserted_primary_key
+    return int(key[0]) if key is not None else 0
+
+
+def person_of_token(connection: Connection, token_hash: str, *, at: datetime) -> Person | None:
+    query = (
+        sa.select(users.c.id, users.c.name, users.c.role)
+        .join(api_tokens, api_tokens.c.user_key == users.c.id)
+        .where(
+            api_tokens.c.token_hash == token_hash,
+            api_tokens.c.revoked_at.is_(None),
+            sa.or_(api_tokens.c.expires_at.is_(None), api_tokens.c.expires_at > at),
+            users.c.disabled_at.is_(None),
+        )
+    )
+    row = connection.execute(query).first()
+    return Person(_user(row), "token") if row is not None else None
+
+
+def revoke_tokens(connection: Connection, user: User, *, label: str, at: datetime) -> int:
+    """Revoke the user's tokens of that label and return how many there were."""
+    changed = connection.execute(
+        api_tokens.update()
+        .where(api_tokens.c.user_key == user.user_key, api_tokens.c.label == label, api_tokens.c.revoked_at.is_(None))
+        .values(revoked_at=at)
+    )
+    return changed.rowcount
+
+
+def add_link(connection: Connection, user: User, *, token_hash: str, at: datetime, expires_at: datetime) -> None:
+    connection.execute(
+        sign_in_links.insert().values(
+            token_hash=token_hash, user_key=user.user_key, created_at=at, expires_at=expires_at
+        )
+    )
+
+
+def use_link(connection: Connection, token_hash: str, *, at: datetime) -> User | None:
+    """Spend a one-time link; None when it is unknown, spent or expired."""
+    spent = connection.execute(
+        sign_in_links.update()
+        .where(
+            sign_in_links.c.token_hash == token_hash,
+            sign_in_links.c.used_at.is_(None),
+            sign_in_links.c.expires_at > at,
+        )
+        .values(used_at=at)
+    )
+    if spent.rowcount != 1:
+        return None
+    query = (
+        sa.select(users.c.id, users.c.name, users.c.role)
+        .join(sign_in_links, sign_in_links.c.user_key == users.c.id)
+        .where(sign_in_links.c.token_hash == token_hash, users.c.disabled_at.is_(None))
+    )
+    row = connection.execute(query).first()
+    return _user(row) if row is not None else None

@@ -1,0 +1,234 @@
+"""The tables. Portable between SQLite and PostgreSQL.
+
+Rows of case_versions, suggestions, decision_events and audit_events are never changed or deleted. Knows no queries.
+"""
+
+from datetime import UTC, datetime
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
+
+
+class UtcTime(sa.types.TypeDecorator[datetime]):
+    """Aware times in, aware UTC times out, on a database that knows no zones as well."""
+
+    impl = sa.DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a time without an offset can't be stored")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _key() -> sa.Column[int]:
+    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True)
+
+
+def _ref(name: str, target: str, *, nullable: bool = False) -> sa.Column[int]:
+    kind = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    return sa.Column(name, kind, sa.ForeignKey(f"{target}.id"), nullable=nullable)
+
+
+cases = sa.Table(
+    "cases",
+    metadata,
+    _key(),
+    sa.Column("platform", sa.String(32), nullable=False),
+    sa.Column("case_id", sa.String(128), nullable=False),
+    sa.Column("claim", sa.String(32), nullable=False),
+    sa.Column("requested", sa.String(32), nullable=False),
+    sa.Column("opened_at", UtcTime, nullable=False),
+    sa.Column("paid_minor", sa.BigInteger, nullable=False),
+    sa.Column("currency", sa.String(3), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("status", sa.String(32), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("suggestion_state", sa.String(16), nullable=False),
+    sa.Column("suggestion_problem", sa.Text, nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("updated_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("platform", "case_id"),
+    sa.Index(None, "status", "opened_at", "id"),
+    sa.Index(None, "opened_at", "id"),
+)
+
+case_versions = sa.Table(
+    "case_versions",
+    metadata,
+    _key(),
+    _ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("content_digest", sa.String(80), nullable=False),
+    sa.Column("created_by", sa.String(128), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "version"),
+)
+
+photos = sa.Table(
+    "photos",
+    metadata,
+    sa.Column("digest", sa.String(80), primary_key=True),
+    sa.Column("n_bytes", sa.BigInteger, nullable=False),
+    sa.Column("width", sa.Integer, nullable=False),
+    sa.Column("height", sa.Integer, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+)
+
+case_photos = sa.Table(
+    "case_photos",
+    metadata,
+    _key(),
+    _ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("photo_id", sa.String(128), nullable=False),
+    sa.Column("digest", sa.String(80), sa.ForeignKey("photos.digest"), nullable=False),
+    sa.UniqueConstraint("case_key", "version", "photo_id"),
+    sa.ForeignKeyConstraint(
+        ["case_key", "version"], ["case_versions.case_key", "case_versions.version"], name="fk_case_photos_version"
+    ),
+)
+
+suggestions = sa.Table(
+    "suggestions",
+    metadata,
+    _key(),
+    _ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("suggestion_id", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(128), nullable=False),
+    sa.Column("ruling", sa.String(32), nullable=True),
+    sa.Column("confidence", sa.Float, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "version", "suggestion_id"),
+)
+
+decision_events = sa.Table(
+    "decision_events",
+    metadata,
+    _key(),
+    sa.Column("event_id", sa.String(64), nullable=False, unique=True),
+    _ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("stage", sa.String(16), nullable=False),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("is_end", sa.Boolean, nullable=False),
+    _ref("by_user", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    # A turn of a stage has one decision and at most one end (withdrawn, or answered by the evidence asked for).
+    # A second live decision would need the same turn, so the database itself refuses it.
+    sa.UniqueConstraint("case_key", "stage", "turn", "is_end"),
+    sa.CheckConstraint("kind IN ('decision', 'withdrawal', 'answered')", name="ck_decision_events_kind"),
+    sa.CheckConstraint("stage IN ('first_review', 'lead_review', 'appeal')", name="ck_decision_events_stage"),
+    sa.Index(None, "at"),
+)
+
+audit_events = sa.Table(
+    "audit_events",
+    metadata,
+    _key(),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("actor", sa.String(128), nullable=False),
+    sa.Column("action", sa.String(64), nullable=False),
+    sa.Column("subject", sa.String(300), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Index(None, "subject"),
+)
+
+jobs = sa.Table(
+    "jobs",
+    metadata,
+    _key(),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(64), nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("worker", sa.String(128), nullable=True),
+    sa.Column("run_after", UtcTime, nullable=False),
+    sa.Column("leased_until", UtcTime, nullable=True),
+    sa.Column("problem", sa.Text, nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("finished_at", UtcTime, nullable=True),
+    sa.Index(None, "state", "run_after"),
+    sa.Index(None, "subject", "state"),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    _key(),
+    sa.Column("name", sa.String(128), nullable=False, unique=True),
+    sa.Column("role", sa.String(16), nullable=False),
+    sa.Column("password_hash", sa.String(300), nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("disabled_at", UtcTime, nullable=True),
+    sa.CheckConstraint("role IN ('arbitrator', 'lead', 'auditor', 'engineer', 'service')", name="ck_users_role"),
+)
+
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    _ref("user_key", "users"),
+    sa.Column("csrf_token", sa.String(64), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime, nullable=True),
+)
+
+api_tokens = sa.Table(
+    "api_tokens",
+    metadata,
+    _key(),
+    sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
+    _ref("user_key", "users"),
+    sa.Column("label", sa.String(128), nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=True),
+    sa.Column("revoked_at", UtcTime, nullable=True),
+)
+
+sign_in_links = sa.Table(
+    "sign_in_links",
+    metadata,
+    sa.Column("token_hash", sa.String(64), primary_key=True),
+    _ref("user_key", "users"),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("expires_at", UtcTime, nullable=False),
+    sa.Column("used_at", UtcTime, nullable=True),
+)
+
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    _key(),
+    _ref("user_key", "users"),
+    sa.Column("key", sa.String(200), nullable=False),
+    sa.Column("request_digest", sa.String(80), nullable=False),
+    sa.Column("answer", sa.Text, nullable=True),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("user_key", "key"),
+)

@@ -1,0 +1,95 @@
+"""What happens to every request around its route: an id, a log line, figures, security headers.
+
+Logs name the route's template, never its query or body: ids in addresses and tokens in links stay out.
+"""
+
+import re
+import time
+import uuid
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+_OUR_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
+
+log = structlog.get_logger("serving.request")
+
+
+class Figures:
+    """The service's Prometheus figures; one registry an app."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "evidence_review_requests",
+            "Requests by route template.",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "evidence_review_request_seconds",
+            "Seconds to answer, by route template.",
+            ["method", "route"],
+            registry=self.registry,
+        )
+        self.cases = Gauge("evidence_review_cases", "Cases by status.", ["status"], registry=self.registry)
+        self.open_jobs = Gauge("evidence_review_open_jobs", "Scoring jobs not done.", registry=self.registry)
+        self.model_loaded = Gauge("evidence_review_model_loaded", "1 if a model is loaded.", registry=self.registry)
+
+
+class Traffic:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, *, figures: Figures) -> None:
+        self.app = app
+        self.figures = figures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        offered = Headers(scope=scope).get("x-request-id", "")
+        request_id = offered if _OUR_ID.match(offered) else uuid.uuid4().hex
+        scope["request_id"] = request_id
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        status, began = 500, time.perf_counter()
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-store")
+                headers["X-Request-ID"] = request_id
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_marked)
+        finally:
+            seconds = time.perf_counter() - began
+            route = getattr(scope.get("route"), "path", "unmatched")
+            method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+            self.figures.requests.labels(method, route, str(status)).inc()
+            self.figures.seconds.labels(method, route).observe(seconds)
+            log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))
+
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")

@@ -1,0 +1,187 @@
+"""What the page of one case shows: words for facts, marked texts, one timeline, anchors.
+
+Turns domain types into what the template needs; knows nothing of requests or of the store.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from markupsafe import Markup, escape
+
+from models.domain import Case, Evidence, FactEvidence, ListingMatchEvidence, StatementEvidence, Suggestion
+from serving.records import CaseView
+from serving.web.words import Words
+
+_ACCOUNTS = ("buyer_statement", "seller_statement")
+
+
+@dataclass(frozen=True)
+class TimelineEntry:
+    ref: str
+    at: str
+    event: str
+    by: str | None
+    note: str | None
+
+
+def moment(at: datetime) -> str:
+    """Return a time as the case tells it, with its offset kept out of sight."""
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def money(minor: int, currency: str) -> str:
+    """Return minor units as a sum with two decimals and its currency."""
+    return f"{currency} {minor / 100:,.2f}"
+
+
+def percent(probability: float) -> str:
+    return f"{probability * 100:.0f}%"
+
+
+def timeline(case: Case) -> list[TimelineEntry]:
+    """Return logistics and procedure in one order of time."""
+    entries = [
+        (event.at, TimelineEntry(f"logistics.{place}", moment(event.at), event.event, event.by, event.note))
+        for place, event in enumerate(case.logistics)
+    ]
+    entries += [
+        (step.at, TimelineEntry(f"timeline.{place}", moment(step.at), step.event, step.by, step.note))
+        for place, step in enumerate(case.timeline)
+    ]
+    return [entry for _, entry in sorted(entries, key=lambda item: item[0])]
+
+
+def anchor(case: Case, ref: str) -> str:
+    """Return the link to where the page shows a piece of evidence."""
+    if ref in _ACCOUNTS or any(message.message_id == ref for message in case.chat):
+        return f"#m-{ref}"
+    if "|" in ref:
+        return f"#p-{ref.split('|')[1]}"
+    if any(photo.photo_id == ref for photo in case.photos):
+        return f"#p-{ref}"
+    if ref.startswith("listing."):
+        return "#fact-listing"
+    return f"#fact-{ref}"
+
+
+class FactWords:
+    """Says each piece of evidence in one line of the page's language."""
+
+    def __init__(self, case: Case, words: Words) -> None:
+        self.case = case
+        self.t = words
+
+    def anchor(self, piece: Evidence) -> str:
+        ref = piece.ref if isinstance(piece.ref, str) else "|".join(piece.ref)
+        return anchor(self.case, ref)
+
+    def words(self, piece: Evidence) -> str:
+        if isinstance(piece, StatementEvidence):
+            return f"{self._speaker(piece.ref)}{self.t('label.' + piece.label)} ({piece.ref})"
+        if isinstance(piece, ListingMatchEvidence):
+            return f"{self.t('label.' + piece.label)} ({' / '.join(piece.ref)})"
+        if isinstance(piece, FactEvidence):
+            return self._fact(piece)
+        return f"{self.t('label.' + piece.label)} ({piece.ref})"
+
+    def percent(self, probability: float) -> str:
+        return percent(probability)
+
+    def effect(self, effect: float) -> str:
+        return f"{effect * 100:+.0f}"
+
+    def _speaker(self, ref: str) -> str:
+        if ref in _ACCOUNTS:
+            return self.t("case." + ref) + ": "
+        speaker = next((message.speaker for message in self.case.chat if message.message_id == ref), None)
+        return f"{self.t(f'party.{speaker}')}: " if speaker else ""
+
+    def _fact(self, piece: FactEvidence) -> str:
+        place, _, rest = piece.ref.partition(".")
+        if place in ("timeline", "logistics") and rest.isdigit():
+            event = getattr(self.case, place)[int(rest)]
+            who = f" · {self.t(f'by.{event.by}')}" if event.by else ""
+            return f"{self.t(f'event.{event.event}')}{who}"
+        if place == "documents":
+            document = next((item for item in self.case.documents if item.document_id == rest), None)
+            if document is not None:
+                return f"{self.t(f'party.{document.filed_by}')}: {self.t(f'document.{document.kind}')}"
+        photo = next((item for item in self.case.photos if item.photo_id == piece.ref), None)
+        if photo is not None:
+            return f"{self.t(f'party.{photo.filed_by}')}: {self.t(f'role.{photo.role}')} ({photo.photo_id})"
+        key = f"fact.{piece.label}"
+        return self.t(key)
+
+
+def marked(suggestion: Suggestion | None, words: Words, ref: str, text: str) -> Markup:
+    """Return the text as safe HTML with the spans that moved the suggestion marked."""
+    pieces = [
+        piece
+        for piece in (suggestion.evidence if suggestion else ())
+        if isinstance(piece, StatementEvidence) and piece.ref == ref
+    ]
+    spans = sorted((start, end, piece.label) for piece in pieces for start, end in piece.spans)
+    shown, last = Markup(""), 0
+    for start, end, label in spans:
+        if start < last or end > len(text):
+            continue
+        shown += escape(text[last:start])
+        shown += Markup('<mark title="{}">{}</mark>').format(words(f"label.{label}"), text[start:end])
+        last = end
+    return shown + escape(text[last:])
+
+
+def regions(suggestion: Suggestion | None) -> dict[str, tuple[int, int, int, int]]:
+    """Return the damaged region of each photo that moved the suggestion."""
+    found = {}
+    for piece in suggestion.evidence if suggestion else ():
+        if piece.kind == "photo" and piece.region is not None:
+            found[piece.ref] = piece.region
+    return found
+
+
+def sizes(view: CaseView) -> dict[str, tuple[int, int]]:
+    return {
+        photo.photo_id: (photo.width, photo.height)
+        for photo in view.photos
+        if photo.width is not None and photo.height is not None
+    }
+
+
+def present(view: CaseView) -> frozenset[str]:
+    return frozenset(photo.photo_id for photo in view.photos if photo.present)
+
+
+def reasons(keys: Iterable[str], note: str, words: Words) -> str:
+    """Return the chosen reason and the note as one text for the record."""
+    chosen = [words(f"reason.{key}") for key in keys if key]
+    return "\n".join([*chosen, *([note.strip()] if note.strip() else [])])
+
+
+def case_context(view: CaseView, words: Words) -> dict[str, Any]:
+    """Return everything the case template shows that doesn't depend on who looks."""
+    case, suggestion = view.case, view.suggestion
+    order = case.order
+    standing = [record.decision for record in view.decisions if record.state == "standing"]
+    refund = suggestion.remedy.refund_minor if suggestion else None
+    return {
+        "case": case,
+        "version": view.version,
+        "paid": money(order.paid_minor, order.currency),
+        "receipt": moment(order.receipt_confirmed_at) if order.receipt_confirmed_at else None,
+        "timeline": timeline(case),
+        "present": present(view),
+        "sizes": sizes(view),
+        "regions": regions(suggestion),
+        "suggestion": suggestion,
+        "state": view.suggestion_state,
+        "refund": money(refund, order.currency) if refund is not None else None,
+        "decision": standing[-1] if standing else None,
+        "marked": lambda ref, text: marked(suggestion, words, ref, text),
+        "anchor": lambda ref: anchor(case, ref),
+        "fact_words": FactWords(case, words),
+        "moment": moment,
+        "percent": percent,
+    }

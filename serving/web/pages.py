@@ -1,0 +1,8 @@
+"""The pages' routes, put together. Each page group has a file of its own."""
+
+from fastapi import APIRouter
+
+from serving.web import sign_in
+
+router = APIRouter(include_in_schema=False)
+router.include_router(sign_in.router)

@@ -1,0 +1,36 @@
+"""A telling pool of messages and made-up photo errors for tests of the simulator and of what learns from it."""
+
+import numpy as np
+import pytest
+
+from models.vocabulary import LABELS_OF_SPEAKER, Speaker
+from training.photo_errors import PhotoErrors
+from training.statement_pool import PooledMessage, StatementPool
+
+
+@pytest.fixture(scope="session")
+def pool() -> StatementPool:
+    """Several messages a label, speaker and language, and some that say nothing, with imperfect probabilities."""
+    rng = np.random.default_rng(0)
+    messages = []
+    for language in ("zh", "en"):
+        for speaker in (Speaker.BUYER, Speaker.SELLER):
+            for label in (*LABELS_OF_SPEAKER[speaker], None):
+                for number in range(5):
+                    labels = frozenset({label}) if label else frozenset()
+                    probabilities = {name: float(rng.beta(0.3, 6)) for name in LABELS_OF_SPEAKER[speaker]}
+                    probabilities |= {name: float(rng.beta(6, 1.5)) for name in labels}
+                    text = f"{speaker} {label} {number}"
+                    messages.append(PooledMessage(language, speaker, text, labels, probabilities))
+    return StatementPool(tuple(messages))
+
+
+@pytest.fixture(scope="session")
+def photo_errors() -> PhotoErrors:
+    rng = np.random.default_rng(1)
+    return PhotoErrors(
+        damaged=list(rng.beta(3, 2, 100)),
+        intact=list(rng.beta(2, 3, 100)),
+        mismatched=list(rng.beta(4, 2, 100)),
+        matched=list(rng.beta(2, 4, 100)),
+    )
