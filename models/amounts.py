@@ -1,4 +1,4 @@
-"""Refund amounts: the price paid, or the sum both sides named.
+"""Refund amounts: the price paid, or the last sum that the seller offered.
 
 Reads sums of money out of messages and notes. A partial refund nobody named a sum for has no amount: a person sets it.
 """
@@ -8,10 +8,11 @@ import re
 from models.evidence import CaseEvidence
 from models.vocabulary import ProcedureEventKind, Ruling, Speaker, StatementLabel
 
+_NUMBER = r"(?<![\d.,])(?:\d{1,3}(?:,\d{3}){1,3}|\d{1,10})(?:\.\d{1,2})?"
 _SUM = re.compile(
-    r"(?:[¥￥$£€]|USD|GBP|EUR|AUD|CNY|RMB)\s*(?P<before>\d+(?:\.\d{1,2})?)"
-    r"|(?P<after>\d+(?:\.\d{1,2})?)\s*(?:元|块钱?|块(?!\d)|USD|GBP|EUR|AUD|dollars|bucks|quid|pounds)"
-    r"|(?P<yuan>\d+)块(?P<jiao>\d)(?!\d)",
+    rf"(?:[¥￥$£€]|USD|GBP|EUR|AUD|CNY|RMB)\s{{0,3}}(?P<before>{_NUMBER})(?![\d.]*\d)"
+    rf"|(?P<yuan>{_NUMBER})块(?P<jiao>\d)(?!\d)"
+    rf"|(?P<after>{_NUMBER})\s{{0,3}}(?:元|块|USD|GBP|EUR|AUD|CNY|RMB|dollars|bucks|quid|pounds)",
     re.IGNORECASE,
 )
 _OFFERED = 0.5
@@ -21,10 +22,8 @@ def sums_minor(text: str | None) -> list[int]:
     """Return the sums of money named in `text`, in minor units, in order."""
     found = []
     for match in _SUM.finditer(text or ""):
-        if match["yuan"]:
-            found.append(int(match["yuan"]) * 100 + int(match["jiao"]) * 10)
-        else:
-            found.append(round(float(match["before"] or match["after"]) * 100))
+        number = match["yuan"] or match["before"] or match["after"]
+        found.append(round(float(number.replace(",", "")) * 100) + 10 * int(match["jiao"] or 0))
     return found
 
 
@@ -40,13 +39,17 @@ def refund_amount(evidence: CaseEvidence, ruling: Ruling) -> int | None:
 
 
 def _offered_sums(evidence: CaseEvidence) -> list[int]:
-    """Return the sums the seller offered, in order: those of the procedure, then those of the chat."""
+    """Return the sums the seller offered in the procedure and the chat, in time order."""
     case = evidence.case
-    offers = [event.note for event in case.timeline if event.event == ProcedureEventKind.OFFER]
-    texts = {message.message_id: message.text for message in case.chat}
-    said = [
-        texts[statement.ref]
-        for statement, _, probability in evidence.said(StatementLabel.OFFERS_PARTIAL, by=Speaker.SELLER)
-        if probability >= _OFFERED and statement.ref in texts
+    offers = [
+        (event.at, event.note)
+        for event in case.timeline
+        if event.event == ProcedureEventKind.OFFER and event.by in ("seller", None)
     ]
-    return [sum_ for text in [*offers, *said] for sum_ in sums_minor(text)]
+    messages = {message.message_id: message for message in case.chat}
+    offers += [
+        (messages[statement.ref].at, messages[statement.ref].text)
+        for statement, _, probability in evidence.said(StatementLabel.OFFERS_PARTIAL, by=Speaker.SELLER)
+        if probability >= _OFFERED and statement.ref in messages
+    ]
+    return [sum_ for _, text in sorted(offers, key=lambda offer: offer[0]) for sum_ in sums_minor(text)]

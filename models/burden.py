@@ -58,6 +58,8 @@ def adjudicate(case: Case, pack: RulePack, holds: Truths, *, agreed: Ruling | No
             return _upheld(case, holds, upheld_remedy(case, holds))
         return _dismissed(case)
     if verdict == "undetermined":
+        if holds["worthless_to_return"]:
+            return Order(Ruling.REFUND, Responsible.UNDETERMINED, "seller", None)
         return Order(Ruling.RETURN_AND_REFUND, Responsible.UNDETERMINED, "seller", "buyer")
     return _upheld(case, holds, upheld_remedy(case, holds))
 
@@ -77,7 +79,9 @@ def upheld_remedy(case: Case, holds: Truths) -> Ruling:
     if case.claim in (Claim.NOT_RECEIVED, Claim.RETURN_NOT_REFUNDED):
         return Ruling.REFUND
     if requested == Ruling.REPLACE:
-        return Ruling.REPLACE if holds["replaceable"] else Ruling.RETURN_AND_REFUND
+        if holds["replaceable"]:
+            return Ruling.REPLACE
+        return Ruling.REFUND if holds["worthless_to_return"] else Ruling.RETURN_AND_REFUND
     if requested == Ruling.PARTIAL_REFUND or holds["part_only"]:
         return Ruling.PARTIAL_REFUND
     if case.claim == Claim.MISSING_ITEM and requested == Ruling.REFUND:
@@ -155,11 +159,14 @@ def expected_orders(case: Case, pack: RulePack, findings: Findings) -> dict[Orde
     truths = draws[:, :-1] < probabilities
     edges = np.cumsum([findings.agreed[remedy].probability for remedy in AGREED_REMEDIES])
     agreed_places = np.searchsorted(edges, draws[:, -1], side="right")
-    rows, counts = np.unique(np.column_stack([truths, agreed_places]), axis=0, return_counts=True)
+    # Each draw as one number, so that equal draws are ruled once.
+    codes = np.column_stack([truths, agreed_places]) @ 2 ** np.arange(len(PROPOSITIONS) + 1)
+    _, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
     orders: dict[Order, float] = {}
-    for row, count in zip(rows, counts, strict=True):
-        holds = cast(Truths, dict(zip(PROPOSITIONS, (bool(value) for value in row[:-1]), strict=True)))
-        agreed = AGREED_REMEDIES[row[-1]] if row[-1] < len(AGREED_REMEDIES) else None
+    for first, count in zip(firsts, counts, strict=True):
+        holds = cast(Truths, dict(zip(PROPOSITIONS, truths[first].tolist(), strict=True)))
+        place = int(agreed_places[first])
+        agreed = AGREED_REMEDIES[place] if place < len(AGREED_REMEDIES) else None
         order = adjudicate(case, pack, holds, agreed=agreed)
         orders[order] = orders.get(order, 0.0) + float(count) / _N_DRAWS
     return orders

@@ -1,9 +1,10 @@
 """ChatClassifier: which statements a chat message makes, with probabilities and the words that show it.
 
-Two linear readers of one message are added up: the encoder's token states, averaged over the message's own tokens
-(`models.windows`: the encoder also sees what was said before), and short phrases (`models.phrases`). Because both are
-linear, every character's share of a logit is exact. A last slope and shift per label, learnt on held-out text, make
-the decision fall at a probability of 0.5. onnxruntime only. Knows nothing of cases, files of labels, or training.
+Two readers of one message are added up: the encoder's token states, averaged over the message's own tokens with
+weights that say where each label looks (`models.windows`: the encoder also sees what was said before), and short
+phrases (`models.phrases`). Both are sums over places, so every character's share of a logit is exact. A last slope and
+shift per label, learnt on held-out text, make the decision fall at a probability of 0.5. onnxruntime only. Knows
+nothing of cases, files of labels, or training.
 """
 
 import json
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 
 from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
@@ -51,7 +52,7 @@ class StatementScore:
 class Heads:
     """The linear readers and how they are added up; every array has one entry a label.
 
-    weight : shape (n_labels, hidden), reads the averaged token states
+    weight, focus : shape (n_labels, hidden); a token's share of a label is softmax(focus·state)·(weight·state)
     bias : shape (n_labels,)
     phrases : the phrase reader
     encoder_share, phrase_share, shift : logit = encoder_share·encoder + phrase_share·phrases + shift
@@ -59,6 +60,7 @@ class Heads:
     """
 
     weight: NDArray[np.float32]
+    focus: NDArray[np.float32]
     bias: NDArray[np.float32]
     phrases: PhraseWeights
     encoder_share: NDArray[np.float32]
@@ -92,7 +94,9 @@ class ChatClassifier:
         """
         try:
             settings = json.loads((directory / "model.json").read_text(encoding="utf-8"))
-            arrays = {name: array.astype(np.float32) for name, array in load_file(directory / "heads.safetensors").items()}
+            arrays = {
+                name: array.astype(np.float32) for name, array in load_file(directory / "heads.safetensors").items()
+            }
             factors = load_file(directory / "delta.safetensors")
             if settings["format"] != _FORMAT or settings["labels"] != [label.value for label in LABELS]:
                 raise WeightsError(f"{directory}: saved for other labels or another version of the code")
@@ -131,25 +135,25 @@ class ChatClassifier:
             "phrases": sorted(phrases.vocabulary, key=phrases.vocabulary.__getitem__),
         }
         (directory / "model.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
-        save_file(
-            {
-                "weight": heads.weight,
-                "bias": heads.bias,
-                "phrase_idf": phrases.idf.astype(np.float16),
-                "phrase_weights": phrases.weights.astype(np.float16),
-                "phrase_bias": phrases.bias,
-                "encoder_share": heads.encoder_share,
-                "phrase_share": heads.phrase_share,
-                "shift": heads.shift,
-                "resting": heads.resting,
-            },
-            directory / "heads.safetensors",
-        )
+        arrays = {
+            "weight": heads.weight,
+            "focus": heads.focus,
+            "bias": heads.bias,
+            "phrase_idf": phrases.idf.astype(np.float16),
+            "phrase_weights": phrases.weights.astype(np.float16),
+            "phrase_bias": phrases.bias,
+            "encoder_share": heads.encoder_share,
+            "phrase_share": heads.phrase_share,
+            "shift": heads.shift,
+            "resting": heads.resting,
+        }
         factors = {}
         for name, (left, right) in self.delta.items():
-            factors[f"{name}.left"] = np.ascontiguousarray(left, np.float16)
-            factors[f"{name}.right"] = np.ascontiguousarray(right, np.float16)
-        save_file(factors, directory / "delta.safetensors")
+            factors[f"{name}.left"] = left.astype(np.float16)
+            factors[f"{name}.right"] = right.astype(np.float16)
+        for file_name, content in (("heads.safetensors", arrays), ("delta.safetensors", factors)):
+            whole = {name: np.ascontiguousarray(array) for name, array in content.items()}
+            (directory / file_name).write_bytes(save(whole))
 
     def score(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
         """Return one list a conversation, one score a message in its order.
@@ -182,13 +186,11 @@ class ChatClassifier:
     def _read(
         self, messages: Sequence[tuple[Window, Utterance]]
     ) -> list[tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]]:
-        read: list[Any] = [
-            (dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for _, utterance in messages
-        ]
+        read: list[Any] = [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for _, utterance in messages]
         wanted = [
             place
             for place, (window, utterance) in enumerate(messages)
-            if window.offsets and LABELS_OF_SPEAKER[utterance.speaker]
+            if window.offsets and utterance.text.strip() and LABELS_OF_SPEAKER[utterance.speaker]
         ]
         phrase_logits = self.heads.phrases.score([messages[place][1].text for place in wanted])
         row_of = {place: row for row, place in enumerate(wanted)}
@@ -209,28 +211,42 @@ class ChatClassifier:
     ) -> tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]:
         heads = self.heads
         own = states[window.own[0] : window.own[1]].astype(np.float64)
-        encoder_logits = heads.weight.astype(np.float64) @ own.mean(axis=0) + heads.bias
+        tokens = token_shares(own, weight=heads.weight, focus=heads.focus, resting=heads.resting)
+        encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
         logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + heads.shift
         probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
         spans = {
-            label: _spans(utterance.text, self._shares(window, utterance, own, LABELS.index(label)))
+            label: _spans(utterance.text, self._shares(window, utterance, tokens, LABELS.index(label)))
             for label, probability in probabilities.items()
             if probability >= 0.5
         }
         return probabilities, spans
 
     def _shares(
-        self, window: Window, utterance: Utterance, own: NDArray[np.float64], label: int
+        self, window: Window, utterance: Utterance, tokens: NDArray[np.float64], label: int
     ) -> NDArray[np.float64]:
         """Return what each character adds to the label's logit over a token's usual share, shape (n_characters,)."""
         heads = self.heads
         shares = np.zeros(len(utterance.text) + 1)
-        tokens = (own @ heads.weight[label].astype(np.float64) - heads.resting[label]) / len(own)
-        for (start, end), value in zip(window.offsets, tokens * heads.encoder_share[label], strict=True):
+        for (start, end), value in zip(window.offsets, tokens[:, label] * heads.encoder_share[label], strict=True):
             shares[start : max(end, start + 1)] += value / max(1, end - start)
         for (start, end), value in heads.phrases.contributions(utterance.text, label=label):
             shares[start:end] += value * float(heads.phrase_share[label]) / (end - start)
         return shares[:-1]
+
+
+def token_shares(
+    own: NDArray[np.float64], *, weight: NDArray[Any], focus: NDArray[Any], resting: NDArray[Any]
+) -> NDArray[np.float64]:
+    """Return what each token adds to each label's encoder logit over a token's usual share.
+
+    own : shape (n_tokens, hidden), the states of the message's own tokens
+    Returns shape (n_tokens, n_labels); its column sums, `resting` and the bias make the encoder logits.
+    """
+    looked = own @ focus.astype(np.float64).T
+    looked = np.exp(looked - looked.max(axis=0))
+    shares: NDArray[np.float64] = looked / looked.sum(axis=0) * (own @ weight.astype(np.float64).T - resting)
+    return shares
 
 
 def sigmoid(logit: float) -> float:
@@ -271,4 +287,4 @@ def _heads(settings: dict[str, Any], arrays: dict[str, NDArray[np.float32]]) -> 
         raise WeightsError("the heads have another shape than their vocabulary and labels")
     phrases = PhraseWeights(vocabulary, arrays["phrase_idf"], arrays["phrase_weights"], arrays["phrase_bias"])
     names = ("encoder_share", "phrase_share", "shift", "resting")
-    return Heads(arrays["weight"], arrays["bias"], phrases, *(arrays[name] for name in names))
+    return Heads(arrays["weight"], arrays["focus"], arrays["bias"], phrases, *(arrays[name] for name in names))

@@ -9,7 +9,15 @@ from datetime import datetime
 from models.cues import CueBook
 from models.domain import LogisticsEvent
 from models.evidence import CaseEvidence, Finding, Weighted, weigh
-from models.vocabulary import DocumentKind, LogisticsEventKind, PhotoRole, SignedBy, Speaker, StatementLabel
+from models.vocabulary import (
+    DocumentKind,
+    LogisticsEventKind,
+    PhotoRole,
+    ProcedureEventKind,
+    SignedBy,
+    Speaker,
+    StatementLabel,
+)
 
 _ARRIVED = (LogisticsEventKind.DELIVERED, LogisticsEventKind.SIGNED)
 _SIGN_OFF_WEIGHT = {
@@ -24,7 +32,7 @@ _PROMPTNESS = ((26.0, 0.9), (50.0, 0.75), (24.0 * 7, 0.5))
 
 
 def arrival(evidence: CaseEvidence) -> tuple[str, LogisticsEvent] | None:
-    """Return (ref, event) of the first arrival of the goods at the buyer's side, the best signed one of that day."""
+    """Return (ref, event) of the goods' arrival at the buyer's side: the best signed one, the first of equals."""
     found = [
         (f"logistics.{place}", event)
         for place, event in enumerate(evidence.case.logistics)
@@ -65,8 +73,9 @@ def delivery(evidence: CaseEvidence, cues: CueBook) -> Finding:
     if came is None:
         return Finding(0.03)
     ref, event = came
-    trouble = [(item, 0.75) for item in _noted(evidence, cues, "carrier_trouble")]
-    against: list[Weighted] = [*trouble[:2], *[(item, 0.6) for item in _carrier_statements(evidence, filed_by="buyer")]]
+    trouble = _noted(evidence, cues, "carrier_trouble")
+    against: list[Weighted] = [(item, 0.75) for item in trouble[:2]]
+    against += [(item, 0.6) for item in _carrier_statements(evidence, filed_by="buyer") if item not in trouble[:2]]
     admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
     against.append((admitted[0], 0.5 * admitted[1]))
     base = sign_off(evidence, cues).probability
@@ -88,13 +97,15 @@ def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     against: list[Weighted] = []
     if event.by not in (SignedBy.BUYER, SignedBy.FAMILY):
         denied = cues.has("consent_denied", event.note)
+        consent: list[Weighted] = [
+            (message.message_id, 0.6)
+            for message in evidence.messages_with("consent_to_handing_over", cues=cues)
+            if message.speaker == Speaker.BUYER
+        ]
         if cues.has("consent_to_handing_over", event.note) and not denied:
-            support.append((ref, 0.85))
-        for message in evidence.case.chat:
-            agreed = message.speaker == Speaker.BUYER and cues.has("consent_to_handing_over", message.text)
-            if agreed and evidence.counts(message.message_id):
-                support.append((message.message_id, 0.6))
-        if denied or cues.has("left_unattended", event.note):
+            consent.append((ref, 0.85))
+        support += consent
+        if denied or (cues.has("left_unattended", event.note) and not consent):
             against.append((ref, 0.6))
         support += [(item, 0.3) for item in _carrier_statements(evidence, filed_by="seller")]
     return weigh(support, against)
@@ -114,11 +125,15 @@ def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
 def _first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
     came = arrival(evidence)
     start = came[1].at if came else None
-    found = [(message.message_id, message.at) for message in evidence.case.chat if message.speaker == Speaker.BUYER]
+    found = [
+        (message.message_id, message.at)
+        for message in evidence.case.chat
+        if message.speaker == Speaker.BUYER and evidence.counts(message.message_id)
+    ]
     found += [
         (f"timeline.{place}", event.at)
         for place, event in enumerate(evidence.case.timeline)
-        if event.event == "refund_applied"
+        if event.event == ProcedureEventKind.REFUND_APPLIED and evidence.counts(f"timeline.{place}")
     ]
     return min((item for item in found if start is None or item[1] >= start), key=lambda item: item[1], default=None)
 
@@ -127,6 +142,11 @@ def damage_noted(evidence: CaseEvidence, cues: CueBook) -> list[str]:
     """Return refs that show damage noted when the goods were handed over."""
     refs = _noted(evidence, cues, "damage_noted_on_delivery")
     return refs + [photo.ref for photo in evidence.photos_of(PhotoRole.WAYBILL, filed_by="buyer")]
+
+
+def intact_noted(evidence: CaseEvidence, cues: CueBook) -> list[str]:
+    """Return refs that show the goods looked over and found intact when they were handed over."""
+    return _noted(evidence, cues, "intact_noted_on_delivery")
 
 
 def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
@@ -140,8 +160,9 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
     ]
     packaging = evidence.photos_of(PhotoRole.PACKAGING, filed_by="buyer")
     support += [(photo.ref, 0.35 * (0.5 if photo.damaged is None else photo.damaged)) for photo in packaging]
-    if arrival(evidence) is None and case.logistics:
-        support.append((f"logistics.{len(case.logistics) - 1}", 0.6))
+    last = f"logistics.{len(case.logistics) - 1}"
+    if arrival(evidence) is None and case.logistics and evidence.counts(last):
+        support.append((last, 0.6))
     blamed = evidence.strongest(StatementLabel.BLAMES_CARRIER, by=Speaker.SELLER)
     support.append((blamed[0], 0.2 * blamed[1]))
     admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
@@ -158,7 +179,7 @@ def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
             continue
         if event.event == LogisticsEventKind.RETURN_SIGNED:
             support.append((ref, 0.9))
-            if event.note and ("非" in event.note or "not " in event.note.lower()):
+            if cues.has("not_the_recipient", event.note):
                 against.append((ref, 0.8))
         elif event.event == LogisticsEventKind.RETURN_SHIPPED:
             support.append((ref, 0.2))

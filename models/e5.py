@@ -60,10 +60,17 @@ def read_packed(path: Path) -> PackedE5:
     data = path.read_bytes()
     if data[:4] != _MAGIC:
         raise EncoderError(f"{path.name} is not a packed E5 model")
+    try:
+        return _decode(data, path.name)
+    except (struct.error, ValueError, OverflowError, MemoryError) as error:
+        raise EncoderError(f"{path.name} is not a packed E5 model, or cut short: {error}") from error
+
+
+def _decode(data: bytes, name: str) -> PackedE5:
     header = struct.unpack_from("<I7ifi", data, 4)
     _, hidden, layers, heads, feed_forward, _, max_positions, type_vocab, eps, block = header
     if block != _BLOCK_WEIGHTS:
-        raise EncoderError(f"{path.name}: blocks of {block} weights are not known")
+        raise EncoderError(f"{name}: blocks of {block} weights are not known")
     place = 4 + struct.calcsize("<I7ifi")
     n_pieces = struct.unpack_from("<5i", data, place)[0]
     (blob_bytes,) = struct.unpack_from("<Q", data, place + 20)

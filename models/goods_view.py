@@ -1,4 +1,4 @@
-"""What the listing matcher reads of one photo: pooled encoder features and colours, with the backdrop left out.
+"""What the listing matcher reads of one photo: cells of encoder features and of colours, with the backdrop left out.
 
 A pack-shot's white backdrop and the grey of the letterbox say nothing of the goods, so both weigh nothing.
 Knows nothing of weights, pairs or probabilities.
@@ -6,6 +6,7 @@ Knows nothing of weights, pairs or probabilities.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from models.encoders import PHOTO_SIDE, THUMBNAIL_SIDE, PhotoFeatures
 
 Array = NDArray[np.float32]
 
-LEVELS = ("stride16", "stride32", "head")
+LEVELS = ("stride16", "stride32")
 GRID = 14
 COLOUR_BINS = (4, 7, 7)
 _COLOUR_RANGES = ((0.0, 100.0), (-50.0, 70.0), (-40.0, 80.0))
@@ -31,26 +32,44 @@ _WHITE_POINT = np.array([0.95047, 1.0, 1.08883], np.float32)
 
 @dataclass(frozen=True)
 class GoodsView:
-    """One photo as the matcher sees it.
+    """One photo as the matcher sees it, as cells of a square grid, row by row.
 
-    pooled : (n_dims,), the encoder's maps averaged over the goods, then square roots of the colour histogram
+    cells : (n_cells, n_channels), the encoder's maps at two depths, then mean and spread of L*, a*, b*
+    weight : (n_cells,), share of the cell that may be goods, in [0, 1]
+    colours : (n_cells, n_bins), share of each colour among those pixels; rows sum to 1, or to 0 where weight is 0
     """
 
-    pooled: Array
+    cells: Array
+    weight: Array
+    colours: Array
 
 
 def read_view(features: PhotoFeatures) -> GoodsView:
-    """Return what the matcher reads of a photo."""
-    inside = _inside(features)
+    """Return what the matcher reads of a photo, on a grid of 14 × 14 cells."""
     lab = to_lab(features.thumbnail)
-    goods = inside & ~_white(lab)
-    if goods.mean() < _LEAST_SHARE:
-        goods = inside
-    weight = goods.reshape(GRID, THUMBNAIL_SIDE // GRID, GRID, THUMBNAIL_SIDE // GRID).mean((1, 3))
-    weight = weight / weight.sum()
-    parts = [np.tensordot(shrink(features.maps[level]), weight, axes=2) for level in LEVELS]
-    parts.append(np.sqrt(colour_histogram(lab[goods])))
-    return GoodsView(pooled=np.concatenate(parts).astype(np.float32))
+    goods = _goods(features, lab)
+    pixels, mask = _by_cell(lab), _by_cell(goods[..., None].astype(np.float32))
+    count = np.maximum(mask.sum(1), 1)
+    mean = (pixels * mask).sum(1) / count
+    spread = np.sqrt(np.maximum((pixels**2 * mask).sum(1) / count - mean**2, 0))
+    maps = [shrink(features.maps[level]).reshape(-1, GRID * GRID).T for level in LEVELS]
+    return GoodsView(
+        cells=np.concatenate([*maps, mean, spread], axis=1).astype(np.float32),
+        weight=mask.mean((1, 2)).astype(np.float32),
+        colours=colour_histograms(pixels, mask[..., 0]),
+    )
+
+
+def coarsen(view: GoodsView) -> GoodsView:
+    """Average cells two by two, each counting by its weight: goods fill a listing photo, and a part of others."""
+    side = math.isqrt(len(view.weight)) // 2
+    weight = _two_by_two(view.weight[:, None], side)
+    total = np.maximum(weight.sum(1), 1e-3)
+    return GoodsView(
+        cells=((_two_by_two(view.cells, side) * weight).sum(1) / total).astype(np.float32),
+        weight=weight.mean((1, 2)).astype(np.float32),
+        colours=((_two_by_two(view.colours, side) * weight).sum(1) / total).astype(np.float32),
+    )
 
 
 def to_lab(pixels: NDArray[np.uint8]) -> Array:
@@ -63,14 +82,19 @@ def to_lab(pixels: NDArray[np.uint8]) -> Array:
     return np.stack(lab, axis=-1).astype(np.float32)
 
 
-def colour_histogram(lab: Array) -> Array:
-    """Return the share of each colour bin, every pixel split between its neighbouring bins; shape (n_bins,)."""
+def colour_histograms(lab: Array, mask: Array) -> Array:
+    """Return colour shares of groups of pixels, every pixel split between its neighbouring bins.
+
+    lab : (n_groups, n_pixels, 3); mask : (n_groups, n_pixels), in {0, 1}. Returns (n_groups, n_bins).
+    """
     axes = []
     for channel, (bins, (low, high)) in enumerate(zip(COLOUR_BINS, _COLOUR_RANGES, strict=True)):
-        place = np.clip((lab[:, channel] - low) / (high - low) * (bins - 1), 0, bins - 1)
-        axes.append(np.clip(1 - np.abs(place[:, None] - np.arange(bins)), 0, 1))
-    joint = np.einsum("ni,nj,nk->ijk", *axes, optimize=True) / max(1, len(lab))
-    return np.asarray(joint.ravel(), np.float32)
+        place = np.clip((lab[..., channel] - low) / (high - low) * (bins - 1), 0, bins - 1)
+        axes.append(np.clip(1 - np.abs(place[..., None] - np.arange(bins, dtype=np.float32)), 0, 1))
+    tones = (axes[1][..., :, None] * axes[2][..., None, :]).reshape(*lab.shape[:2], -1)
+    joint = (axes[0] * mask[..., None]).transpose(0, 2, 1) @ tones
+    shares = joint.reshape(len(lab), -1) / np.maximum(mask.sum(1), 1)[:, None]
+    return np.asarray(shares, np.float32)
 
 
 def shrink(maps: Array) -> Array:
@@ -80,19 +104,28 @@ def shrink(maps: Array) -> Array:
     return np.asarray(maps.reshape(channels, GRID, step, GRID, step).mean((2, 4)), np.float32)
 
 
-def _inside(features: PhotoFeatures) -> NDArray[np.bool_]:
-    """Return which thumbnail pixels are photo and not padding."""
-    step = PHOTO_SIDE / THUMBNAIL_SIDE
-    places = (np.arange(THUMBNAIL_SIDE) + 0.5) * step
+def _by_cell(pixels: Array) -> Array:
+    """Return (n_cells, pixels a cell, channels) of a thumbnail-sized (height, width, channels)."""
+    step = THUMBNAIL_SIDE // GRID
+    grouped = pixels.reshape(GRID, step, GRID, step, -1).transpose(0, 2, 1, 3, 4)
+    return grouped.reshape(GRID * GRID, step * step, -1)
+
+
+def _two_by_two(values: Array, side: int) -> Array:
+    grouped = values.reshape(side, 2, side, 2, -1).transpose(0, 2, 1, 3, 4)
+    return grouped.reshape(side * side, 4, -1)
+
+
+def _goods(features: PhotoFeatures, lab: Array) -> NDArray[np.bool_]:
+    """Return which thumbnail pixels may show goods: neither padding nor white, unless nothing else is there."""
+    places = (np.arange(THUMBNAIL_SIDE) + 0.5) * (PHOTO_SIDE / THUMBNAIL_SIDE)
     spans = []
     for axis in (1, 0):
         start = features.offset[axis]
         spans.append((places > start) & (places < start + features.size[axis] / features.scale))
     inside = np.outer(spans[0], spans[1])
-    return inside if inside.any() else np.ones_like(inside)
-
-
-def _white(lab: Array) -> NDArray[np.bool_]:
-    return np.asarray(
-        (lab[..., 0] > _WHITE_LIGHTNESS) & (np.hypot(lab[..., 1], lab[..., 2]) < _WHITE_CHROMA), np.bool_
-    )
+    if not inside.any():
+        inside = np.ones_like(inside)
+    white = (lab[..., 0] > _WHITE_LIGHTNESS) & (np.hypot(lab[..., 1], lab[..., 2]) < _WHITE_CHROMA)
+    goods = inside & ~white
+    return goods if goods.mean() >= _LEAST_SHARE else inside

@@ -5,6 +5,7 @@ before any pixel is decoded. Knows nothing of where bytes come from or of what a
 """
 
 import io
+import struct
 import warnings
 from dataclasses import dataclass
 
@@ -15,6 +16,20 @@ from models.errors import ImageTooLargeError, ImageUnreadableError
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PHOTO_BYTES = 20_000_000
 MAX_PHOTO_PIXELS = 40_000_000
+# What Pillow's decoders and its reading of EXIF raise on damaged bytes.
+_DECODER_ERRORS = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    IndexError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    ZeroDivisionError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +65,19 @@ def open_photo(
                 width, height = image.size
                 if width * height > max_pixels:
                     raise ImageTooLargeError(f"photo has {width}x{height} pixels, at most {max_pixels} are taken")
-                if needed_side is not None and image.format == "JPEG" and max(width, height) > needed_side:
-                    shrink = needed_side / max(width, height)
-                    image.draft("RGB", (max(1, int(width * shrink)), max(1, int(height * shrink))))
+                longer = max(width, height)
+                if needed_side is not None and image.format in ("JPEG", "MPO") and longer > needed_side:
+                    shrunk = [max(1, side * needed_side // longer) for side in (width, height)]
+                    image.draft("RGB", (shrunk[0], shrunk[1]))
                 upright = ImageOps.exif_transpose(image)
-                return UprightPhoto(_to_rgb(upright), max(width, height) / max(upright.size))
+                return UprightPhoto(_to_rgb(upright), longer / max(upright.size))
     except ImageTooLargeError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageTooLargeError("photo has too many pixels") from error
     except UnidentifiedImageError as error:
         raise ImageUnreadableError("photo is not a JPEG, PNG or WEBP") from error
-    except (OSError, ValueError, SyntaxError, EOFError, IndexError, KeyError, TypeError, OverflowError) as error:
+    except _DECODER_ERRORS as error:
         raise ImageUnreadableError(f"photo is damaged: {error}") from error
 
 

@@ -1,8 +1,10 @@
 """DamageClassifier: photo features → damage probability, where damage is, how unfamiliar the photo is.
 
-A small dense head reads the encoder's maps at three depths, next to what is usual in the photo, and gives every
-cell a damage score. The photo's score is the mean of its hottest cells, so the heat map is what decides,
-not an explanation made up afterwards. Unfamiliarity is the distance to the nearest training photos.
+Small dense heads read the encoder's maps at three depths, next to what is usual in the photo, and give every
+cell a damage score, which the heat map shows; its mean over few and over many of the hottest cells are the
+narrow and the wide score. A direction learned from twins (the same photo with and without damage) adds a view
+of the whole photo. On goods like those it was trained on, an expert on these goods joins in. Unfamiliarity is
+the distance to the nearest of them.
 
 Knows nothing of files other than its own weights, of torch, or of how it was trained (`training.fit_damage`).
 """
@@ -22,20 +24,28 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 from scipy import ndimage
 
-from models.encoders import PHOTO_SIDE, PhotoFeatures
+from models.encoders import PhotoFeatures
 from models.errors import NotFittedError, WeightsError
+from models.photo_cells import (
+    GRID,
+    LEVELS,
+    N_POOLED,
+    Array,
+    PhotoCells,
+    double,
+    quarter,
+    read_cells,
+    to_pixels,
+)
 
-Array = NDArray[np.float32]
-
-GRID = 28
-LEVELS = ("stride8", "stride16", "stride32")
-_FORMAT = 1
+N_NEIGHBOURS = 3
+CLIP = 6.0
+SUMMARY_CLIP = 5.0
+_FORMAT = 2
 _WEIGHTS_FILE = "head.safetensors"
 _SETTINGS_FILE = "head.json"
-N_NEIGHBOURS = 3
 _KNOWN_QUANTILE = 0.95
 _STRANGER_QUANTILE = 0.99
-_CLIP = 6.0
 
 
 @dataclass(frozen=True)
@@ -59,46 +69,15 @@ class DamageScore:
 
 
 @dataclass(frozen=True)
-class PhotoCells:
-    """Encoder features in the form the head reads.
+class Calibration:
+    """Weights of the scores in the calibrated logit.
 
-    levels : per level, (channels, 28, 28) or, for the deepest, (channels, 14, 14)
-    content : (28, 28), share of each cell that is photo and not padding, in [0, 1]
-    pooled : (1280,), the head map averaged over the photo
+    familiar : of (narrow, wide, twin, expert) on goods in training; unfamiliar : of (wide, twin) on goods
+    left out of training whole; each with the intercept last
     """
 
-    levels: Mapping[str, Array]
-    content: Array
-    pooled: Array
-
-
-def content_share(features: PhotoFeatures, *, cells: int) -> Array:
-    """Return the share of each cell that is photo and not padding, shape (cells, cells), in [0, 1]."""
-    spans = []
-    for axis in (1, 0):
-        start = features.offset[axis]
-        length = max(1, round(features.size[axis] / features.scale))
-        edges = np.arange(cells + 1) * (PHOTO_SIDE / cells)
-        inside = np.minimum(edges[1:], start + length) - np.maximum(edges[:-1], start)
-        spans.append(np.clip(inside / (PHOTO_SIDE / cells), 0, 1))
-    return np.outer(spans[0], spans[1]).astype(np.float32)
-
-
-def read_cells(features: PhotoFeatures) -> PhotoCells:
-    """Return what the head reads of one photo: the finest level as mean and maximum of 2×2 cells."""
-    fine = features.maps["stride8"]
-    blocks = fine.reshape(fine.shape[0], GRID, 2, GRID, 2)
-    levels = {
-        "stride8": np.concatenate([blocks.mean((2, 4)), blocks.max((2, 4))]),
-        "stride16": features.maps["stride16"],
-        "stride32": features.maps["stride32"],
-    }
-    head = features.maps["head"]
-    weight = content_share(features, cells=head.shape[-1])
-    pooled = (head * weight).sum((1, 2)) / weight.sum()
-    return PhotoCells(
-        levels=levels, content=content_share(features, cells=GRID), pooled=pooled.astype(np.float32)
-    )
+    familiar: tuple[float, float, float, float, float]
+    unfamiliar: tuple[float, float, float]
 
 
 class DamageClassifier:
@@ -107,10 +86,18 @@ class DamageClassifier:
     encoder_digest : digest of the encoder whose features it was fitted on; None accepts any
     region_share : cells hotter than this share of the hottest belong to the region, in (0, 1)
 
-    Learned: `weights_` (arrays of the head), `top_cells_` (cells averaged into the local score),
-    `familiar_` (slopes of local and expert score, intercept) and `unfamiliar_` (slope of the local, intercept)
-    for the calibrated logit, `codes_` (n_photos, n_dims) and `distances_` (n_photos,) of known photos.
+    Learned: `heads_` (arrays of each dense head), `narrow_cells_` and `wide_cells_` (numbers of hottest
+    cells), `views_` (arrays that read the photo's summary), `calibration_`, `codes_` (n_photos, n_dims) of
+    known photos and `distances_` (n_photos,) of each to its neighbours, ascending.
     """
+
+    heads_: tuple[Mapping[str, Array], ...]
+    narrow_cells_: int
+    wide_cells_: int
+    views_: Mapping[str, Array]
+    calibration_: Calibration
+    codes_: Array
+    distances_: Array
 
     def __init__(self, *, encoder_digest: str | None = None, region_share: float = 0.5) -> None:
         self.encoder_digest = encoder_digest
@@ -118,63 +105,45 @@ class DamageClassifier:
 
     def score(self, features: PhotoFeatures) -> DamageScore:
         """Return the damage score of one photo. Raises NotFittedError before `fit_damage` or `load`."""
-        if not hasattr(self, "weights_"):
+        if not hasattr(self, "heads_"):
             raise NotFittedError("the damage classifier has no weights: fit or load it first")
         cells = read_cells(features)
-        logits = self.cell_logits(cells)
-        seen = cells.content >= 0.5
-        heat = np.where(seen, _sigmoid(logits), 0.0).astype(np.float32)
-        peak = np.unravel_index(int(np.where(seen, logits, -np.inf).argmax()), logits.shape)
-        distance = self._distance(cells.pooled)
-        raw = self._combine(self._pool(logits, seen), cells.pooled, distance)
+        seen = cells.content >= min(0.5, float(cells.content.max()))
+        maps = [cell_logits(head, cells) for head in self.heads_]
+        narrow = float(np.mean([mean_hottest(m, seen, self.narrow_cells_) for m in maps]))
+        wide = float(np.mean([mean_hottest(m, seen, self.wide_cells_) for m in maps]))
+        logits = np.mean(maps, axis=0)
+        heat = np.where(seen, 1 / (1 + np.exp(-logits)), 0.0).astype(np.float32)
+        row, column = (int(i) for i in np.unravel_index(np.where(seen, logits, -np.inf).argmax(), logits.shape))
+        distance = self._distance(cells.summary)
+        raw = self._combine(narrow, wide, cells.summary, distance)
         return DamageScore(
             probability=1 / (1 + math.exp(-raw)),
-            region=self._region(heat, (int(peak[0]), int(peak[1])), features),
+            region=self._region(heat, (row, column), features),
             heat_map=heat,
             out_of_distribution=self._unfamiliarity(distance),
-            hottest=_to_pixels(float(peak[1]) + 0.5, float(peak[0]) + 0.5, features),
+            hottest=to_pixels(column + 0.5, row + 0.5, features),
             raw=raw,
         )
-
-    def cell_logits(self, cells: PhotoCells) -> Array:
-        """Return the damage logit of each cell, shape (28, 28), padding included."""
-        w = self.weights_
-        hidden = w["bias"][:, None, None]
-        for level in LEVELS:
-            values = cells.levels[level]
-            x = (values - w[f"{level}.mean"][:, None, None]) / w[f"{level}.std"][:, None, None]
-            x = np.clip(x, -_CLIP, _CLIP)
-            side = x.shape[-1]
-            content = cells.content.reshape(side, GRID // side, side, GRID // side).mean((1, 3))
-            usual = (x * content).sum((1, 2)) / content.sum()
-            level_bias = (w[f"{level}.usual"] @ usual)[:, None, None]
-            mixed = (w[f"{level}.weight"] @ x.reshape(x.shape[0], -1)).reshape(-1, side, side) + level_bias
-            hidden = hidden + (mixed if side == GRID else _double(mixed))
-        hidden = np.maximum(hidden, 0)
-        padded = np.pad(hidden, ((0, 0), (1, 1), (1, 1)))
-        around = w["around.bias"][:, None, None] + sum(
-            padded[:, i : i + GRID, j : j + GRID] * w["around.weight"][:, i, j, None, None]
-            for i in range(3)
-            for j in range(3)
-        )
-        mixed = (w["mix.weight"] @ around.reshape(around.shape[0], -1)).reshape(-1, GRID, GRID)
-        hidden = np.maximum(mixed + w["mix.bias"][:, None, None] + hidden, 0)
-        return (np.tensordot(w["out.weight"], hidden, axes=1) + w["out.bias"]).astype(np.float32)
 
     def save(self, folder: Path) -> None:
         """Write the weights (safetensors) and the settings (JSON) into `folder`."""
         folder.mkdir(parents=True, exist_ok=True)
-        arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in self.weights_.items()}
-        arrays["codes"] = np.ascontiguousarray(self.codes_, np.float16)
+        arrays = {f"head.{i}.{name}": values for i, head in enumerate(self.heads_) for name, values in head.items()}
+        arrays |= {f"view.{name}": values for name, values in self.views_.items()}
+        arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in arrays.items()}
         arrays["distances"] = np.ascontiguousarray(self.distances_, np.float32)
-        save_file(arrays, folder / _WEIGHTS_FILE)
+        codes = {"codes": np.ascontiguousarray(self.codes_, np.float16)}
+        save_file(arrays | codes, folder / _WEIGHTS_FILE)
         settings = {
             "format": _FORMAT,
             "encoder_digest": self.encoder_digest,
             "region_share": self.region_share,
-            "top_cells": self.top_cells_,
-            "familiar": self.familiar_,
-            "unfamiliar": self.unfamiliar_,
+            "n_heads": len(self.heads_),
+            "narrow_cells": self.narrow_cells_,
+            "wide_cells": self.wide_cells_,
+            "familiar": self.calibration_.familiar,
+            "unfamiliar": self.calibration_.unfamiliar,
         }
         (folder / _SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
@@ -183,31 +152,29 @@ class DamageClassifier:
         """Read a saved classifier. Raises WeightsError where it is missing, altered or of another format."""
         try:
             settings = json.loads((folder / _SETTINGS_FILE).read_text(encoding="utf-8"))
-            arrays = load_file(folder / _WEIGHTS_FILE)
             if settings["format"] != _FORMAT:
                 raise WeightsError(f"{folder}: format {settings['format']}, this code reads {_FORMAT}")
+            arrays = load_file(folder / _WEIGHTS_FILE)
             classifier = cls(encoder_digest=settings["encoder_digest"], region_share=settings["region_share"])
-            classifier.top_cells_ = int(settings["top_cells"])
-            classifier.familiar_ = tuple(float(value) for value in settings["familiar"])
-            classifier.unfamiliar_ = tuple(float(value) for value in settings["unfamiliar"])
-            classifier.codes_ = arrays.pop("codes").astype(np.float32)
-            classifier.distances_ = arrays.pop("distances")
-            classifier.weights_ = arrays
+            classifier.narrow_cells_ = int(settings["narrow_cells"])
+            classifier.wide_cells_ = int(settings["wide_cells"])
+            narrow, wide, twin, expert, known = (float(value) for value in settings["familiar"])
+            far_wide, far_twin, unknown = (float(value) for value in settings["unfamiliar"])
+            classifier.calibration_ = Calibration(
+                familiar=(narrow, wide, twin, expert, known), unfamiliar=(far_wide, far_twin, unknown)
+            )
+            classifier.heads_ = tuple(_named(arrays, f"head.{i}.") for i in range(int(settings["n_heads"])))
+            classifier.views_ = _named(arrays, "view.")
+            classifier.codes_ = arrays["codes"].astype(np.float32)
+            classifier.distances_ = arrays["distances"]
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"damage weights in {folder} can't be read: {error}") from error
         return classifier
 
-    weights_: dict[str, Array]
-    top_cells_: int
-    familiar_: tuple[float, ...]
-    unfamiliar_: tuple[float, ...]
-    codes_: Array
-    distances_: Array
-
-    def _distance(self, pooled: Array) -> float:
+    def _distance(self, summary: Array) -> float:
         """Return the mean cosine distance to the nearest known photos, in [0, 2]."""
-        w = self.weights_
-        code = ((pooled - w["code.mean"]) / w["code.std"]) @ w["code.axes"]
+        v = self.views_
+        code = ((summary[:N_POOLED] - v["code.mean"]) / v["code.std"]) @ v["code.axes"]
         code = code / (np.linalg.norm(code) + 1e-6)
         return float(1 - np.sort(self.codes_ @ code)[-N_NEIGHBOURS:].mean())
 
@@ -215,51 +182,57 @@ class DamageClassifier:
         known = float(np.quantile(self.distances_, _KNOWN_QUANTILE))
         return float(1 - 0.5 ** ((max(distance, 0.0) / max(known, 1e-6)) ** 2))
 
-    def _combine(self, local: float, pooled: Array, distance: float) -> float:
+    def _combine(self, narrow: float, wide: float, summary: Array, distance: float) -> float:
         """Return the calibrated logit; the expert on known goods counts less the less familiar the photo."""
         known, stranger = np.quantile(self.distances_, (_KNOWN_QUANTILE, _STRANGER_QUANTILE))
         trust = float(np.clip((stranger - distance) / max(stranger - known, 1e-6), 0, 1))
-        expert = float(pooled @ self.weights_["expert.weight"] + self.weights_["expert.bias"][0])
-        local_slope, expert_slope, intercept = self.familiar_
-        familiar = local_slope * local + expert_slope * expert + intercept
-        unfamiliar = self.unfamiliar_[0] * local + self.unfamiliar_[1]
+        v = self.views_
+        scaled = np.clip((summary - v["mean"]) / v["std"], -SUMMARY_CLIP, SUMMARY_CLIP)
+        twin, expert = float(scaled @ v["twin"]), float(scaled @ v["expert"])
+        familiar = float(np.dot(self.calibration_.familiar, (narrow, wide, twin, expert, 1.0)))
+        unfamiliar = float(np.dot(self.calibration_.unfamiliar, (wide, twin, 1.0)))
         return trust * familiar + (1 - trust) * unfamiliar
 
-    def _pool(self, logits: Array, seen: NDArray[np.bool_]) -> float:
-        hot = np.sort(np.where(seen, logits, -1e4).ravel())[-self.top_cells_ :]
-        scale, shift = self.weights_["pool"]
-        return float(scale * hot.mean() + shift)
-
-    def _region(
-        self, heat: Array, peak: tuple[int, int], features: PhotoFeatures
-    ) -> tuple[int, int, int, int] | None:
+    def _region(self, heat: Array, peak: tuple[int, int], features: PhotoFeatures) -> tuple[int, int, int, int] | None:
         if heat[peak] < 0.5:
             return None
         parts, _ = ndimage.label(heat >= max(0.5, self.region_share * float(heat[peak])))
         rows, columns = np.nonzero(parts == parts[peak])
-        x0, y0 = _to_pixels(float(columns.min()), float(rows.min()), features)
-        x1, y1 = _to_pixels(float(columns.max() + 1), float(rows.max() + 1), features)
+        x0, y0 = to_pixels(float(columns.min()), float(rows.min()), features)
+        x1, y1 = to_pixels(float(columns.max() + 1), float(rows.max() + 1), features)
         return x0, y0, x1, y1
 
 
-def _sigmoid(x: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-x)), np.float32)
+def cell_logits(head: Mapping[str, Array], cells: PhotoCells) -> Array:
+    """Return the damage logit of each cell by one dense head, shape (28, 28), padding included."""
+    hidden = head["bias"][:, None, None]
+    for level in LEVELS:
+        values = cells.levels[level]
+        side = values.shape[-1]
+        x = (values - head[f"{level}.mean"][:, None, None]) / head[f"{level}.std"][:, None, None]
+        x = np.clip(x, -CLIP, CLIP)
+        content = cells.content if side == GRID else quarter(cells.content)
+        usual = (x * content).sum((1, 2)) / content.sum()
+        mixed = (head[f"{level}.weight"] @ x.reshape(x.shape[0], -1)).reshape(-1, side, side)
+        mixed = mixed + (head[f"{level}.usual"] @ usual)[:, None, None]
+        hidden = hidden + (mixed if side == GRID else double(mixed))
+    hidden = np.maximum(hidden, 0)
+    padded = np.pad(hidden, ((0, 0), (1, 1), (1, 1)))
+    around = head["around.bias"][:, None, None] + sum(
+        padded[:, i : i + GRID, j : j + GRID] * head["around.weight"][:, i, j, None, None]
+        for i in range(3)
+        for j in range(3)
+    )
+    mixed = (head["mix.weight"] @ around.reshape(around.shape[0], -1)).reshape(-1, GRID, GRID)
+    hidden = np.maximum(mixed + head["mix.bias"][:, None, None] + hidden, 0)
+    return np.asarray(np.tensordot(head["out.weight"], hidden, axes=1) + head["out.bias"], np.float32)
 
 
-def _to_pixels(column: float, row: float, features: PhotoFeatures) -> tuple[int, int]:
-    """Return original pixels of a point given in cells, kept inside the photo."""
-    step = PHOTO_SIDE / GRID
-    x = (column * step - features.offset[0]) * features.scale
-    y = (row * step - features.offset[1]) * features.scale
-    return round(float(np.clip(x, 0, features.size[0]))), round(float(np.clip(y, 0, features.size[1])))
+def mean_hottest(logits: Array, seen: NDArray[np.bool_], n_cells: int) -> float:
+    """Return the mean logit of the hottest cells that are photo, at most `n_cells` of them."""
+    return float(np.sort(logits[seen])[-n_cells:].mean())
 
 
-def _double(values: Array) -> Array:
-    """Enlarge (channels, n, n) to (channels, 2n, 2n) bilinearly, edges held."""
-    for axis in (1, 2):
-        n = values.shape[axis]
-        before = np.take(values, np.maximum(np.arange(n) - 1, 0), axis)
-        after = np.take(values, np.minimum(np.arange(n) + 1, n - 1), axis)
-        pair = np.stack([0.75 * values + 0.25 * before, 0.75 * values + 0.25 * after], axis=axis + 1)
-        values = pair.reshape(*values.shape[:axis], 2 * n, *values.shape[axis + 1 :])
-    return values
+def _named(arrays: Mapping[str, Array], prefix: str) -> dict[str, Array]:
+    """Return the arrays whose names start with `prefix`, without it."""
+    return {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}

@@ -15,6 +15,10 @@ OFFERED_REMEDY = {
     StatementLabel.OFFERS_REPLACEMENT: Ruling.REPLACE,
 }
 
+_HEARD = 0.1
+_OFFERED = 0.5
+_EARLIER = 0.35  # how far an offer counts as the one accepted when another came after it
+
 
 def _events(evidence: CaseEvidence, kind: ProcedureEventKind) -> list[tuple[str, int]]:
     return [
@@ -25,14 +29,21 @@ def _events(evidence: CaseEvidence, kind: ProcedureEventKind) -> list[tuple[str,
 
 
 def seller_silence(evidence: CaseEvidence) -> Finding:
-    """Find whether the seller let the answer clock run out, which agrees to what was asked."""
-    requested = [place for _, place in _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)]
-    support: list[Weighted] = []
-    for ref, place in _events(evidence, ProcedureEventKind.DEADLINE_MISSED):
-        about_evidence = any(asked < place for asked in requested)
-        if evidence.case.timeline[place].by == "seller" and not about_evidence:
-            support.append((ref, 0.97))
-    return weigh(support)
+    """Find whether the seller let the answer clock run out, which agrees to what was asked.
+
+    A deadline missed after the seller answered, or after evidence was asked for, was another deadline.
+    """
+    timeline = evidence.case.timeline
+    settled = [place for _, place in _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)]
+    for kind in (ProcedureEventKind.AGREED, ProcedureEventKind.REFUSED, ProcedureEventKind.OFFER):
+        settled += [place for _, place in _events(evidence, kind) if timeline[place].by == "seller"]
+    return weigh(
+        [
+            (ref, 0.97)
+            for ref, place in _events(evidence, ProcedureEventKind.DEADLINE_MISSED)
+            if timeline[place].by == "seller" and not any(earlier < place for earlier in settled)
+        ]
+    )
 
 
 def evidence_default(evidence: CaseEvidence, *, by: Speaker) -> Finding:
@@ -53,12 +64,11 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
     if missed:
         return Finding(0.02, (), tuple(ref for ref, _ in missed))
     filed = {str(document.filed_by) for document in case.documents if document.kind == DocumentKind.VIDEO}
-    named: list[Weighted] = []
-    for message in case.chat:
-        if str(message.speaker) in filed or message.speaker not in (Speaker.BUYER, Speaker.SELLER):
-            continue
-        if evidence.counts(message.message_id) and cues.has("names_video", message.text):
-            named.append((message.message_id, 0.25))
+    named: list[Weighted] = [
+        (message.message_id, 0.25)
+        for message in evidence.messages_with("names_video", cues=cues)
+        if message.speaker in (Speaker.BUYER, Speaker.SELLER) and str(message.speaker) not in filed
+    ]
     for ref, text, speaker in (
         ("buyer_statement", case.buyer_statement, "buyer"),
         ("seller_statement", case.seller_statement, "seller"),
@@ -77,7 +87,8 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
     """Find outstanding evidence that nobody has been asked for: likelier where both sides name some."""
-    speakers = {message.speaker for message in evidence.case.chat if message.message_id in {ref for ref, _ in named}}
+    refs = {ref for ref, _ in named}
+    speakers = {message.speaker for message in evidence.case.chat if message.message_id in refs}
     both_name_it = {Speaker.BUYER, Speaker.SELLER} <= speakers
     found = weigh(named[:2])
     return Finding(found.probability * (0.9 if both_name_it else 0.2), found.supported_by)
@@ -86,7 +97,8 @@ def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
 def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
     """Find what remedy both sides agreed on: an offer of the seller taken by the buyer, or a request agreed to.
 
-    The latest agreement stands; probabilities over the remedies sum to at most 1.
+    The latest offer taken stands, and a later change of mind doesn't undo it. Probabilities over the remedies sum to at
+    most 1.
     """
     found: dict[Ruling, list[Weighted]] = {remedy: [] for remedy in OFFERED_REMEDY.values()}
     for ref, remedy, probability in _accepted_offers(evidence):
@@ -103,7 +115,9 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
         found[remedy].append((ref, weight))
     asked = _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)
     unsettled: list[Weighted] = [(ref, 0.5) for ref, _ in asked[-1:]]
-    weighed = {remedy: weigh(items, unsettled) for remedy, items in found.items()}
+    weighed = _without_dangerous_returns(
+        {remedy: weigh(items, unsettled) for remedy, items in found.items()}, evidence, cues
+    )
     total = sum(finding.probability for finding in weighed.values())
     if total <= 1:
         return weighed
@@ -113,23 +127,53 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
     }
 
 
+def _without_dangerous_returns(
+    agreed: dict[Ruling, Finding], evidence: CaseEvidence, cues: CueBook
+) -> dict[Ruling, Finding]:
+    """Turn an agreed return into a refund as far as the goods are dangerous to send: it can't be carried out."""
+    danger = weigh([(ref, 0.7) for ref in evidence.refs_saying("dangerous", by=Speaker.BUYER, cues=cues)[:2]])
+    returned, refunded = agreed[Ruling.RETURN_AND_REFUND], agreed[Ruling.REFUND]
+    moved = returned.probability * danger.probability
+    if moved == 0.0:
+        return agreed
+    cited = (*refunded.supported_by, *returned.supported_by, *danger.supported_by)
+    return {
+        **agreed,
+        Ruling.RETURN_AND_REFUND: Finding(
+            returned.probability - moved, returned.supported_by, (*returned.opposed_by, *danger.supported_by)
+        ),
+        Ruling.REFUND: Finding(refunded.probability + moved, cited, refunded.opposed_by),
+    }
+
+
 def _accepted_offers(evidence: CaseEvidence) -> list[tuple[str, Ruling, float]]:
+    """Return (ref of the acceptance, remedy, probability) of chat offers taken later in the chat.
+
+    A side's own account is written afterwards: what it offers or accepts is no agreement.
+    """
     offers = [
         (statement.place, remedy, probability)
         for label, remedy in OFFERED_REMEDY.items()
         for statement, _, probability in evidence.said(label, by=Speaker.SELLER)
-        if probability >= 0.1
+        if probability >= _HEARD and statement.place >= 0
     ]
+    offers.sort(key=lambda offer: offer[0], reverse=True)
     strongest: dict[Ruling, tuple[str, Ruling, float]] = {}
+    made: dict[Ruling, float] = {}
+    latest: dict[Ruling, float] = {}
+    latest_place, loudest = -1, 0.0
     for statement, _, accepted in evidence.said(StatementLabel.ACCEPTS_OFFER, by=Speaker.BUYER):
-        if accepted < 0.1:
+        while offers and offers[-1][0] < statement.place:
+            place, remedy, offered = offers.pop()
+            made[remedy] = max(made.get(remedy, 0.0), offered)
+            loudest = max(loudest, offered)
+            if offered >= min(_OFFERED, loudest):
+                latest = {**latest, remedy: offered} if place == latest_place else {remedy: offered}
+                latest_place = place
+        if accepted < _HEARD or statement.place < 0:
             continue
-        before = [(place, remedy, offered) for place, remedy, offered in offers if place < statement.place]
-        if not before:
-            continue
-        latest = max(place for place, _, offered in before if offered >= min(0.5, max(o for _, _, o in before)))
-        for place, remedy, offered in before:
-            weight = accepted * offered * (1.0 if place == latest else 0.35)
+        for remedy, offered in made.items():
+            weight = accepted * max(latest.get(remedy, 0.0), _EARLIER * offered)
             if weight > strongest.get(remedy, ("", remedy, 0.0))[2]:
                 strongest[remedy] = (statement.ref, remedy, weight)
     return list(strongest.values())

@@ -4,7 +4,7 @@ The standard is a lay person's view. Rudeness, threats and pleas prove nothing; 
 """
 
 from models.cues import CueBook
-from models.delivery import carrier_caused, damage_noted, promptness
+from models.delivery import carrier_caused, damage_noted, intact_noted, promptness
 from models.evidence import CaseEvidence, Finding, Weighted, weigh
 from models.procedure import evidence_default
 from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
@@ -19,7 +19,7 @@ CLAIM_STATEMENT = {
 }
 # How far an admitted use or act explains the claimed condition: it breaks goods, but changes no label on them.
 _USE_IS_FAULT = {
-    Claim.NOT_AS_DESCRIBED: 0.3,
+    Claim.NOT_AS_DESCRIBED: 0.2,
     Claim.COUNTERFEIT: 0.2,
     Claim.MISSING_ITEM: 0.3,
     Claim.QUALITY_DEFECT: 0.55,
@@ -111,14 +111,19 @@ def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
     support.append((admitted[0], 0.9 * admitted[1]))
     carried = carrier_caused(evidence, cues)
-    support += [(item, 0.5 * carried.probability) for item in carried.supported_by[:1]]
+    support += [(item, 0.7 * carried.probability) for item in carried.supported_by[:1]]
     fault = buyer_fault(evidence)
     excused = 1.0 - 0.6 * admitted[1]
     against: list[Weighted] = [(item, fault.probability * excused) for item in fault.supported_by[:1]]
     default = evidence_default(evidence, by=Speaker.BUYER)
     against += [(item, 0.75) for item in default.supported_by]
+    against += [(item, 0.6) for item in intact_noted(evidence, cues)[:1]]
     against += [(item, 0.25) for item, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="seller")]
-    against += [(item, 0.4) for item, _ in _documents(evidence, DocumentKind.CARRIER_STATEMENT, filed_by="seller")]
+    against += [
+        (item, 0.4)
+        for item, note in _documents(evidence, DocumentKind.CARRIER_STATEMENT, filed_by="seller")
+        if not cues.has("carrier_trouble", note)
+    ]
     return weigh(support, against)
 
 

@@ -1,6 +1,6 @@
 """Saving and loading of a whole Suggester: weights with pinned digests, nothing that runs code.
 
-A model folder holds safetensors, skops-free JSON and a manifest with the sha256 of every file; a file that is missing,
+A model folder holds safetensors, JSON and a manifest with the sha256 of every file; a file that is missing,
 altered or not in the manifest is refused. Knows nothing of how the models were fitted.
 """
 
@@ -8,9 +8,11 @@ import hashlib
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+
+from pydantic import AwareDatetime, Field, ValidationError
 
 from models.chat import ChatClassifier
+from models.domain import Frozen
 from models.encoders import prepare_image_encoder
 from models.errors import WeightsError
 from models.listing import ListingMatcher
@@ -25,29 +27,44 @@ _MANIFEST = "manifest.json"
 _ALLOWED = (".safetensors", ".json")
 
 
+class Manifest(Frozen):
+    """What a model folder holds. files : sha256 by path relative to the folder"""
+
+    model_version: str = Field(min_length=1)
+    calibrated_on: CalibratedOn
+    trained_at: AwareDatetime
+    files: dict[str, str] = Field(min_length=1)
+
+
 def load_suggester(
     directory: Path | None = None, *, cache_dir: Path, threads: int = 1, rule_book: RuleBook | None = None
 ) -> Suggester:
     """Return the Suggester kept in `directory`, by default the shipped one.
 
     cache_dir : where prepared encoders are kept; threads : photos looked at a time
-    Raises WeightsError when a file is missing, altered, of a foreign kind or unlisted.
+    Raises WeightsError when a file is missing, altered, of a foreign kind or unlisted, or when photo weights were
+    fitted on another image encoder.
     """
     folder = directory or SHIPPED_DIR
     manifest = verified_manifest(folder)
+    damage, listing = DamageClassifier.load(folder / "damage"), ListingMatcher.load(folder / "listing")
+    image_encoder = prepare_image_encoder(cache_dir=cache_dir)
+    for name, head in (("damage", damage), ("listing", listing)):
+        if head.encoder_digest not in (None, image_encoder.digest):
+            raise WeightsError(f"the {name} weights were fitted on another image encoder")
     scorer = EvidenceScorer(
         chat=ChatClassifier.load(folder / "chat", cache_dir=cache_dir),
-        damage=DamageClassifier.load(folder / "damage"),
-        listing=ListingMatcher.load(folder / "listing"),
-        image_encoder=prepare_image_encoder(cache_dir=cache_dir),
+        damage=damage,
+        listing=listing,
+        image_encoder=image_encoder,
         threads=threads,
     )
     return Suggester(
         scorer=scorer,
         ruling=RulingClassifier.load(folder / "ruling"),
         rule_book=rule_book or shipped_rule_book(),
-        model_version=manifest["model_version"],
-        calibrated_on=manifest["calibrated_on"],
+        model_version=manifest.model_version,
+        calibrated_on=manifest.calibrated_on,
     )
 
 
@@ -58,23 +75,19 @@ def write_manifest(directory: Path, *, calibrated_on: CalibratedOn, trained_at: 
     }
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     version = f"ruling/{digest[:8]}"
-    content = {
-        "model_version": version,
-        "calibrated_on": calibrated_on,
-        "trained_at": trained_at.isoformat(),
-        "files": files,
-    }
-    (directory / _MANIFEST).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    manifest = Manifest(model_version=version, calibrated_on=calibrated_on, trained_at=trained_at, files=files)
+    content = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True)
+    (directory / _MANIFEST).write_text(content + "\n", encoding="utf-8")
     return version
 
 
-def verified_manifest(directory: Path) -> dict[str, Any]:
+def verified_manifest(directory: Path) -> Manifest:
     """Return the manifest after checking every file against it. Raises WeightsError at the first difference."""
     try:
-        manifest: dict[str, Any] = json.loads((directory / _MANIFEST).read_text(encoding="utf-8"))
-        pinned: dict[str, str] = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        manifest = Manifest.model_validate_json((directory / _MANIFEST).read_bytes())
+    except (OSError, ValidationError) as error:
         raise WeightsError(f"{directory / _MANIFEST} can't be read: {error}") from error
+    pinned = manifest.files
     found = {str(path.relative_to(directory)): path for path in _model_files(directory) if path.name != _MANIFEST}
     if set(found) != set(pinned):
         differing = sorted(set(found) ^ set(pinned))

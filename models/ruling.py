@@ -131,8 +131,8 @@ class RulingClassifier:
         """Return calibrated probabilities, shape (n_cases, n_rulings). Raises NotFittedError before `fit` or `load`."""
         fitted = self._require_fitted()
         # One row at a time: the sum over features then never depends on what else is scored.
-        scores = np.stack([fitted.coef @ row + fitted.intercept for row in X])
-        return softmax(scores / fitted.temperature)
+        scores = [fitted.coef @ row + fitted.intercept for row in X]
+        return softmax(np.array(scores).reshape(-1, len(RULINGS)) / fitted.temperature)
 
     @property
     def threshold(self) -> float:
@@ -145,6 +145,7 @@ class RulingClassifier:
         return self.fitted_
 
     def save(self, directory: Path) -> None:
+        """Write ruling.json into `directory`, coefficients rounded to 6 decimals."""
         fitted = self._require_fitted()
         directory.mkdir(parents=True, exist_ok=True)
         content = {
@@ -162,16 +163,25 @@ class RulingClassifier:
 
     @classmethod
     def load(cls, directory: Path) -> "RulingClassifier":
-        """Raises WeightsError when the file is absent or was made for other features."""
+        """Raises WeightsError when the file is absent, incomplete or was made for other features."""
         path = directory / "ruling.json"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise WeightsError(f"{path.name} can't be read: {error}") from error
-        if tuple(content.get("features", ())) != FEATURES or tuple(content.get("rulings", ())) != RULINGS:
+            made_for = tuple(content["features"]), tuple(content["rulings"])
+            classifier = cls(C=float(content["C"]), alpha=float(content["alpha"]), seed=int(content["seed"]))
+            fitted = _Fitted(
+                np.array(content["coef"], np.float64),
+                np.array(content["intercept"], np.float64),
+                float(content["temperature"]),
+                float(content["threshold"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise WeightsError(f"{path.name} can't be read: {error!r}") from error
+        shapes = fitted.coef.shape, fitted.intercept.shape
+        if made_for != (FEATURES, RULINGS) or shapes != ((len(RULINGS), len(FEATURES)), (len(RULINGS),)):
             raise WeightsError(f"{path.name} was made for other features or rulings")
-        classifier = cls(C=content["C"], alpha=content["alpha"], seed=content["seed"])
-        classifier.fitted_ = _Fitted(
-            np.array(content["coef"]), np.array(content["intercept"]), content["temperature"], content["threshold"]
-        )
+        finite = np.isfinite(fitted.coef).all() and np.isfinite(fitted.intercept).all()
+        if not (finite and fitted.temperature > 0 and 0 <= fitted.threshold <= 1):
+            raise WeightsError(f"{path.name} holds numbers that are no weights")
+        classifier.fitted_ = fitted
         return classifier

@@ -21,7 +21,6 @@ from models.photo import DamageClassifier, DamageScore
 from models.vocabulary import PhotoRole, Speaker
 
 OWN_ACCOUNTS = {"buyer_statement": Speaker.BUYER, "seller_statement": Speaker.SELLER}
-_COMPARED = (PhotoRole.RECEIVED, PhotoRole.RETURNED)
 _NOT_GOODS = (PhotoRole.WAYBILL, PhotoRole.SCREENSHOT)
 
 
@@ -129,7 +128,7 @@ class EvidenceScorer:
 
     def _match(self, case: Case, seen: dict[str, _SeenPhoto]) -> ListingMatch | None:
         shown = [photo for photo in case.photos if photo.role == PhotoRole.LISTING and photo.photo_id in seen]
-        received = [photo for photo in case.photos if photo.role in _COMPARED and photo.photo_id in seen]
+        received = [photo for photo in case.photos if photo.role == PhotoRole.RECEIVED and photo.photo_id in seen]
         if not shown or not received:
             return None
         score = self.listing.score(

@@ -27,6 +27,13 @@ from models.scorer import Scorer
 from models.vocabulary import AbstainReason, Claim, Responsible, Ruling
 
 CalibratedOn = Literal["simulated", "outcomes"]
+_ABOUT_GOODS = (
+    Claim.DAMAGED,
+    Claim.NOT_AS_DESCRIBED,
+    Claim.QUALITY_DEFECT,
+    Claim.MISSING_ITEM,
+    Claim.COUNTERFEIT,
+)
 
 
 @dataclass(frozen=True)
@@ -157,7 +164,7 @@ class Suggester:
         case = evidence.case
         spoken = any(message.text.strip() for message in case.chat)
         accounts = case.buyer_statement.strip() or case.seller_statement.strip()
-        if evidence.unreadable and not evidence.photos:
+        if evidence.unreadable and not evidence.photos and case.claim in _ABOUT_GOODS:
             return AbstainReason.UNREADABLE_EVIDENCE
         if not (spoken or accounts or evidence.photos or case.documents or case.logistics):
             return AbstainReason.EVIDENCE_MISSING

@@ -80,9 +80,7 @@ class WindowMaker:
         prefix = f"{utterance.speaker.value}: "
         limit = 40 * self.max_own_tokens
         encoding = self.tokenizer.encode(prefix + utterance.text[:limit], add_special_tokens=False)
-        own = [
-            (max(0, start - len(prefix)), end - len(prefix)) for start, end in encoding.offsets if end > len(prefix)
-        ]
+        own = [(max(0, start - len(prefix)), end - len(prefix)) for start, end in encoding.offsets if end > len(prefix)]
         before = len(encoding.ids) - len(own)
         own = own[: self.max_own_tokens]
         return list(encoding.ids[: before + len(own)]), own

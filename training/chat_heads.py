@@ -5,6 +5,7 @@ about it. Knows nothing of files and of the encoder.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,7 @@ def fit_phrases(
     frequent = [phrase for phrase, count in counts.items() if count >= min_count]
     kept = sorted(frequent, key=lambda phrase: (-counts[phrase], phrase))[:max_phrases]
     vocabulary = {phrase: row for row, phrase in enumerate(sorted(kept))}
-    idf = np.array(
-        [1.0 + np.log((1 + len(texts)) / (1 + counts[phrase])) for phrase in vocabulary], np.float32
-    )
+    idf = np.array([1.0 + np.log((1 + len(texts)) / (1 + counts[phrase])) for phrase in vocabulary], np.float32)
     matrix = phrase_matrix(texts, vocabulary=vocabulary, idf=idf)
     weights, bias = fit_logits(matrix, y_true, known, strength=strength)
     return PhraseWeights(vocabulary, idf, weights.T.astype(np.float32), bias.astype(np.float32))
@@ -74,10 +73,21 @@ def fit_logits(matrix: object, y_true: Bools, known: Bools, *, strength: float) 
     return weight, bias
 
 
-def blend(
-    encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: Bools
-) -> tuple[Floats, Floats, Floats]:
-    """Return (encoder_share, phrase_share, shift) learnt on held-out logits, each of shape (n_labels,).
+@dataclass(frozen=True)
+class Blend:
+    """How the two readers are added up; each array has shape (n_labels,)."""
+
+    encoder_share: Floats
+    phrase_share: Floats
+    shift: Floats
+
+    def logits(self, encoder_logits: Floats, phrase_logits: Floats) -> Floats:
+        """Return final logits, shape (n_texts, n_labels); the decision falls at 0."""
+        return self.encoder_share * encoder_logits + self.phrase_share * phrase_logits + self.shift
+
+
+def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: Bools) -> Blend:
+    """Learn the blend on held-out logits of shape (n_texts, n_labels).
 
     One logistic regression over all labels finds two shares for all and an intercept a label, so that the sum is a
     calibrated logit. The shift then moves each label's best threshold (by F1) to a probability of 0.5.
@@ -95,10 +105,12 @@ def blend(
         truth = y_true[chosen, label]
         logits = shares[0] * encoder_logits[chosen, label] + shares[1] * phrase_logits[chosen, label] + shift[label]
         shift[label] -= best_threshold(truth, logits) if truth.any() else 0.0
-    return np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift
+    return Blend(np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift)
 
 
-def best_threshold(y_true: Bools, logits: Floats, *, rounds: int = 40, lowest: float = -1.2, highest: float = 0.6) -> float:
+def best_threshold(
+    y_true: Bools, logits: Floats, *, rounds: int = 40, lowest: float = -1.2, highest: float = 0.6
+) -> float:
     """Return the logit above which to say yes: highest F1 averaged over bootstrap draws of the rows.
 
     The search stays between `lowest` and `highest`: a few examples must not move a calibrated decision further.

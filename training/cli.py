@@ -6,13 +6,16 @@ Wires folders and progress; knows nothing of how anything is learned.
 import json
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from models.errors import ReviewError
+
+if TYPE_CHECKING:
+    from training.evaluate import Evaluation
 
 app = typer.Typer(help="Fit and measure the models.", no_args_is_help=True, pretty_exceptions_enable=False)
 console = Console()
@@ -32,8 +35,11 @@ def fit(
     seed: Annotated[int, typer.Option(help="The same seed gives the same weights on one machine.")] = 20250815,
 ) -> None:
     """Rebuild the weights and write the model card."""
+    from models.registry import load_suggester
     from training.config import TrainingConfig
+    from training.evaluate import evaluate as measure
     from training.fit import fit_all
+    from training.model_card import write_model_card
 
     wanted = tuple(part.strip() for part in parts.split(",") if part.strip())
     unknown = set(wanted) - set(PARTS.split(","))
@@ -42,7 +48,19 @@ def fit(
     config = TrainingConfig(data_dir=_existing(data), weights_dir=_model(model), cache_dir=_cache(cache), seed=seed)
     with _reported():
         version = fit_all(config, parts=wanted, progress=console.print)
-    console.print(f"model {version} in {config.weights_dir}")
+        console.print(f"model {version} in {config.weights_dir}; measuring it ...")
+        evaluation = measure(
+            load_suggester(config.weights_dir, cache_dir=config.cache_dir),
+            data_dir=config.data_dir,
+            datasets_dir=config.datasets_dir,
+            weights_dir=config.weights_dir,
+            cache_dir=config.cache_dir,
+            ruled_on=_today(),
+            progress=_dim,
+        )
+    _print(evaluation)
+    if model is None:
+        write_model_card(evaluation, version=version)
 
 
 @app.command()
@@ -64,7 +82,7 @@ def evaluate(
     from training.photo_errors import load_photo_errors
     from training.statement_pool import load_pool
 
-    day = date.fromisoformat(ruled_on) if ruled_on else datetime.now(UTC).date()
+    day = date.fromisoformat(ruled_on) if ruled_on else _today()
     folder = _model(model)
     with _reported():
         suggester = load_suggester(folder, cache_dir=_cache(cache))
@@ -73,9 +91,10 @@ def evaluate(
             data_dir=_existing(data),
             datasets_dir=DATASETS_DIR,
             weights_dir=folder,
+            cache_dir=_cache(cache),
             ruled_on=day,
             baselines=baselines,
-            progress=lambda message: console.print(f"measuring {message} ...", style="dim"),
+            progress=_dim,
         )
         if simulated:
             console.print(f"measuring {simulated} simulated cases ...", style="dim")
@@ -87,9 +106,34 @@ def evaluate(
                 seed=0,
             )
             evaluation = Evaluation({**evaluation.figures, **figures}, evaluation.by_product)
-    _print(evaluation.as_json())
+    _print(evaluation)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
+
+
+@app.command()
+def sensitivity(
+    model: ModelDir = None,
+    n_cases: Annotated[int, typer.Option("--cases", help="Simulated cases a row.", min=100)] = 1000,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 7,
+) -> None:
+    """Print how the figures on simulated cases move with each assumption of the simulator, as Markdown."""
+    from models.ruling import RulingClassifier
+    from training.photo_errors import load_photo_errors
+    from training.sensitivity import measure_sensitivity, sensitivity_table
+    from training.statement_pool import load_pool
+
+    folder = _model(model)
+    with _reported():
+        rows = measure_sensitivity(
+            RulingClassifier.load(folder / "ruling"),
+            pool=load_pool(folder / "chat" / "pool.json"),
+            photo_errors=load_photo_errors(folder),
+            n_cases=n_cases,
+            seed=seed,
+            progress=Console(stderr=True).print,
+        )
+    typer.echo(sensitivity_table(rows))
 
 
 @app.command()
@@ -112,20 +156,20 @@ def manifest() -> None:
     write_manifest(DATASETS_DIR)
 
 
-def _print(content: dict[str, dict[str, float | str]]) -> None:
+def _print(evaluation: "Evaluation") -> None:
     table = Table("figure", "value", "95 % interval", "n", "photos")
-    for name, figure in content.items():
-        nested = {name: figure} if "value" in figure else {f"{name}.{key}": value for key, value in figure.items()}
-        for label, row in nested.items():
-            values = dict(row)  # type: ignore[call-overload]
-            table.add_row(
-                label,
-                f"{values['value']:.3f}",
-                f"{values['low']:.3f} to {values['high']:.3f}",
-                str(values["n"]),
-                str(values.get("photos", "")),
-            )
+    for name, figure in evaluation.named():
+        interval = f"{figure.low:.3f} to {figure.high:.3f}"
+        table.add_row(name, f"{figure.value:.3f}", interval, str(figure.n), figure.photos or "")
     console.print(table)
+
+
+def _dim(message: str) -> None:
+    console.print(f"measuring {message} ...", style="dim")
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 class _reported:  # noqa: N801

@@ -82,7 +82,7 @@ def parse_boxes(text: str) -> tuple[Box, ...]:
 
 
 def read_intact_goods(data_dir: Path, *, split: str = "train") -> list[DamagePhoto]:
-    """Return received and listing photos of a split of `data_dir/grocery`, taken as intact; empty if there are none.
+    """Return received and listing photos of a split of `data_dir/grocery`, taken as intact; maybe none.
 
     Their product is "grocery_received" or "grocery_listing".
     """
@@ -110,12 +110,11 @@ def open_pixels(photo: DamagePhoto, *, long_side: int) -> Pixels:
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0), np.float32)
 
 
-def erase_boxes(
-    pixels: Pixels, boxes: Sequence[Box], rng: np.random.Generator, *, n_tries: int = 40
-) -> Pixels:
+def erase_boxes(pixels: Pixels, boxes: Sequence[Box], rng: np.random.Generator, *, n_tries: int = 40) -> Pixels:
     """Return the photo with each box covered by the best-fitting patch from elsewhere in it.
 
-    A marked garment becomes an intact one with the same ruler and light, so that neither can stand for damage.
+    A marked garment becomes an intact one with the same ruler and light, so that neither can stand for
+    damage.
     boxes : corners as shares of the photo
     n_tries : patches compared for each box
     """

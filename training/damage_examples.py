@@ -1,8 +1,8 @@
 """Examples for the damage head: which photos are shown, how they are varied, damaged and encoded.
 
-Every type of goods gives intact and damaged examples: where one class was never photographed it is drawn (damage on
-intact goods; marks erased from garments), so that neither a source nor a ruler can stand for damage.
-Knows nothing of how the head learns.
+Every type of goods gives intact and damaged examples: where one class was never photographed it is drawn
+(damage on intact goods; marks erased from garments), so that neither a source nor a ruler can stand for
+damage. Knows nothing of how the head learns.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.encoders import PHOTO_SIDE, PhotoFeatures
-from models.photo import GRID, read_cells
+from models.photo_cells import GRID, read_cells
 from training.damage_data import Box, DamagePhoto, erase_boxes, open_pixels, random_boxes
 from training.harmless_changes import draw_label, draw_ruler, reframe, vary_harmlessly
 from training.photo_scene import Mask, Pixels
@@ -50,14 +50,15 @@ class Example:
 class ExampleTable:
     """Encoded examples, one a row.
 
-    fine : float16 (n, 784, 192); coarse : float16 (n, 196, 320); pooled : float32 (n, 1280)
+    fine : float16 (n, 784, 192); coarse : float16 (n, 196, 320); summary : float32 (n, 3328)
     content : float32 (n, 28, 28), share of the cell that is photo; marks : bool (n, 28, 28)
     marks_known, damaged : bool (n,); product, photo, origin : str (n,)
+    twin : int (n,), row of the intact twin of a drawn damaged photo, else -1
     """
 
     fine: NDArray[np.float16]
     coarse: NDArray[np.float16]
-    pooled: NDArray[np.float32]
+    summary: NDArray[np.float32]
     content: NDArray[np.float32]
     marks: NDArray[np.bool_]
     marks_known: NDArray[np.bool_]
@@ -65,6 +66,7 @@ class ExampleTable:
     product: NDArray[np.str_]
     photo: NDArray[np.str_]
     origin: NDArray[np.str_]
+    twin: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,12 @@ def drawn_examples(
 def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTable:
     """Return the encoder's features of every example, in order."""
     rows: dict[str, list[NDArray[np.generic]]] = {
-        name: [] for name in ("fine", "coarse", "pooled", "content", "marks")
+        name: [] for name in ("fine", "coarse", "summary", "content", "marks")
     }
-    marks_known, damaged, product, photo, origin = [], [], [], [], []
+    marks_known: list[bool] = []
+    damaged: list[bool] = []
+    product, photo, origin = [], [], []
+    twin: list[int] = []
     for example in examples:
         image = Image.fromarray(np.clip(example.pixels, 0, 255).astype(np.uint8))
         features = encoder.encode(image)
@@ -145,9 +150,11 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
         rows["fine"].append(fine.reshape(len(fine), -1).T.astype(np.float16))
         coarse = cells.levels["stride32"]
         rows["coarse"].append(coarse.reshape(len(coarse), -1).T.astype(np.float16))
-        rows["pooled"].append(cells.pooled)
+        rows["summary"].append(cells.summary)
         rows["content"].append(cells.content)
         rows["marks"].append(_marks_by_cell(example.marks, features))
+        follows_twin = example.origin == DRAWN and example.damaged and origin and origin[-1] == DRAWN
+        twin.append(len(damaged) - 1 if follows_twin and not damaged[-1] else -1)
         marks_known.append(example.marks is not None)
         damaged.append(example.damaged)
         product.append(example.photo.product)
@@ -156,7 +163,7 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
     return ExampleTable(
         fine=np.stack(rows["fine"]).astype(np.float16),
         coarse=np.stack(rows["coarse"]).astype(np.float16),
-        pooled=np.stack(rows["pooled"]).astype(np.float32),
+        summary=np.stack(rows["summary"]).astype(np.float32),
         content=np.stack(rows["content"]).astype(np.float32),
         marks=np.stack(rows["marks"]).astype(np.bool_),
         marks_known=np.array(marks_known),
@@ -164,6 +171,7 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
         product=np.array(product),
         photo=np.array(photo),
         origin=np.array(origin),
+        twin=np.array(twin, np.intp),
     )
 
 
@@ -212,11 +220,7 @@ def _choose_bases(
         chosen += _repeat(intact, counts.photos_per_type, rng, most=4)
     received = [photo for photo in goods if photo.product == "grocery_received"]
     listing = [photo for photo in goods if photo.product == "grocery_listing"]
-    return (
-        chosen
-        + _repeat(received, counts.goods_received, rng)
-        + _repeat(listing, counts.goods_listing, rng, most=6)
-    )
+    return chosen + _repeat(received, counts.goods_received, rng) + _repeat(listing, counts.goods_listing, rng, most=6)
 
 
 def _choose_damaged(

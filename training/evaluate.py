@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.encoders import prepare_text_encoder
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from training.evaluate_chat import ScoredMessages, score_baselines, score_cases, score_reviews
 from training.evaluate_damage import ScoredPhotos, ood_auroc, score_baseline, score_test_photos
-from training.evaluate_listing import ScoredPairs, score_baseline_pairs, score_test_pairs
+from training.evaluate_listing import ScoredPairs, evaluate_listing
 from training.evaluate_rulings import rule_cases, ruling_figures
 from training.metrics import Figure, auroc, bootstrap, false_alarm_at_recall, macro_f1
 from training.photo_errors import load_photo_errors
@@ -33,6 +34,11 @@ class Evaluation:
 
     figures: dict[str, Figure]
     by_product: dict[str, Figure]
+
+    def named(self) -> list[tuple[str, Figure]]:
+        """Return every figure with its name, those of product types last."""
+        types = [(f"damage.auroc_by_product.{name}", figure) for name, figure in sorted(self.by_product.items())]
+        return sorted(self.figures.items()) + types
 
     def as_json(self) -> dict[str, Any]:
         content: dict[str, Any] = {name: figure.as_json() for name, figure in sorted(self.figures.items())}
@@ -49,6 +55,7 @@ def evaluate(
     data_dir: Path,
     datasets_dir: Path,
     weights_dir: Path,
+    cache_dir: Path,
     ruled_on: date,
     baselines: bool = True,
     progress: Progress = lambda message: None,
@@ -67,9 +74,8 @@ def evaluate(
         progress("reviews")
         figures["statements.macro_f1"] = _macro_f1(score_reviews(scorer.chat, data_dir))
         if baselines:
-            for name, scored in score_baselines(
-                data_dir, datasets_dir=datasets_dir, encoder=scorer.chat.encoder
-            ).items():
+            plain = prepare_text_encoder(cache_dir=cache_dir)
+            for name, scored in score_baselines(data_dir, datasets_dir=datasets_dir, encoder=plain).items():
                 figures[f"statements.macro_f1.baseline_{name}"] = _macro_f1(scored)
     if (data_dir / "cases" / "statements.jsonl").exists():
         progress("chats")
@@ -84,12 +90,11 @@ def evaluate(
             figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
     if (data_dir / "grocery" / "photos.csv").exists():
         progress("listing pairs")
-        figures |= mismatch_figures(score_test_pairs(scorer.listing, scorer.image_encoder, data_dir))
+        pairs = evaluate_listing(scorer.listing, scorer.image_encoder, data_dir)
+        figures |= mismatch_figures(pairs, pairs.y_prob)
         if baselines:
-            for name, pairs in score_baseline_pairs(scorer.image_encoder, data_dir).items():
-                figures |= {
-                    f"{figure_name}.baseline_{name}": figure for figure_name, figure in mismatch_figures(pairs).items()
-                }
+            for name, score in (("cosine", pairs.cosine), ("histogram", pairs.histogram)):
+                figures |= {f"{key}.baseline_{name}": value for key, value in mismatch_figures(pairs, score).items()}
     if (data_dir / "cases" / "outcomes.jsonl").exists():
         progress("rulings")
         cases = read_written_cases(data_dir / "cases")
@@ -133,11 +138,7 @@ def damage_figures(scored: ScoredPhotos) -> tuple[dict[str, Figure], dict[str, F
     for name in np.unique(product):
         rows = np.flatnonzero(product == name)
         if 0 < y_true[rows].sum() < len(rows):
-            truth, probability = y_true[rows], y_prob[rows]
-            by_product[str(name)] = bootstrap(
-                lambda kept, truth=truth, probability=probability: auroc(truth[kept], probability[kept]),  # type: ignore[misc]
-                np.arange(len(rows)),
-            )
+            by_product[str(name)] = bootstrap(_auroc_of(y_true[rows], y_prob[rows]), np.arange(len(rows)))
     if by_product:
         values = np.array([figure.value for figure in by_product.values()])
         figures["damage.auroc_macro"] = bootstrap(lambda kept: float(values[kept].mean()), np.arange(len(values)))
@@ -159,15 +160,20 @@ def _ood(scored: ScoredPhotos) -> Figure:
     return Figure(value, interval.low, interval.high, len(both))
 
 
-def mismatch_figures(scored: ScoredPairs) -> dict[str, Figure]:
-    """Return AUROC against listings of other families and against siblings, intervals over products."""
+def mismatch_figures(pairs: ScoredPairs, score: NDArray[np.float64]) -> dict[str, Figure]:
+    """Return AUROC against listings of other families and against siblings, intervals over products.
+
+    score : (n_pairs,), higher where goods differ. Against siblings, only families with siblings count.
+    """
     figures = {}
     for kind in ("random", "sibling"):
-        rows = np.flatnonzero((scored.kind == kind) | (scored.kind == "own"))
-        y_true, y_prob = scored.y_true[rows], scored.y_prob[rows]
+        others = pairs.kind == kind
+        rows = np.flatnonzero(others | (~pairs.y_true & np.isin(pairs.family, pairs.family[others])))
+        y_true, y_score = pairs.y_true[rows], score[rows]
         if 0 < y_true.sum() < len(rows):
-            figures[f"mismatch.auroc_{kind}"] = bootstrap(
-                lambda kept, truth=y_true, probability=y_prob: auroc(truth[kept], probability[kept]),  # type: ignore[misc]
-                scored.product[rows],
-            )
+            figures[f"mismatch.auroc_{kind}"] = bootstrap(_auroc_of(y_true, y_score), pairs.product[rows])
     return figures
+
+
+def _auroc_of(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
+    return lambda rows: auroc(y_true[rows], y_score[rows])

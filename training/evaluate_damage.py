@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from models.encoders import PHOTO_SIDE
 from models.images import open_photo
-from models.photo import DamageClassifier, read_cells
+from models.photo import DamageClassifier
+from models.photo_cells import N_POOLED, read_cells
 from training.damage_data import DamagePhoto, read_damage_photos, read_intact_goods
 from training.damage_examples import Encoder
 
@@ -33,7 +34,8 @@ class ScoredPhotos:
     y_true : bool (n,), damaged; y_prob : float (n,), in [0, 1]; product, photo : str (n,)
     pointed : float (n,), 1 where the hottest point lies in a box, 0 where not, NaN where no box was drawn
     unfamiliarity : float (n,), in [0, 1], of the test photos
-    strangers : float (n_strangers,), unfamiliarity of goods whose damage was never labelled (grocery test photos)
+    strangers : float (n_strangers,), unfamiliarity of goods whose damage was never labelled (grocery test
+        photos)
     """
 
     y_true: NDArray[np.bool_]
@@ -46,7 +48,7 @@ class ScoredPhotos:
 
 
 def score_test_photos(classifier: DamageClassifier, encoder: Encoder, data_dir: Path) -> ScoredPhotos:
-    """Score every test row of `data_dir/damage`, none excused, and the grocery test photos if they are there."""
+    """Score every test row of `data_dir/damage`, none excused, and grocery test photos if there are any."""
     photos = [photo for photo in read_damage_photos(data_dir) if photo.split == "test"]
     scores, pointed = [], []
     for photo in photos:
@@ -75,13 +77,13 @@ def score_test_photos(classifier: DamageClassifier, encoder: Encoder, data_dir: 
 def score_baseline(encoder: Encoder, data_dir: Path) -> ScoredPhotos:
     """Score the same test rows with logistic regression on pooled features, fitted on the training rows."""
     photos = read_damage_photos(data_dir)
-    pooled = np.stack([read_cells(encoder.encode(_open(photo))).pooled for photo in photos])
+    pooled = np.stack([read_cells(encoder.encode(_open(photo))).summary[:N_POOLED] for photo in photos])
     damaged = np.array([photo.damaged for photo in photos])
     test = np.array([photo.split == "test" for photo in photos])
     train = np.array([photo.split == "train" for photo in photos])
-    model = make_pipeline(
-        StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced")
-    ).fit(pooled[train], damaged[train])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced")).fit(
+        pooled[train], damaged[train]
+    )
     nothing = np.full(int(test.sum()), np.nan)
     return ScoredPhotos(
         y_true=damaged[test],
@@ -105,7 +107,7 @@ def auroc_by_product(scored: ScoredPhotos) -> dict[str, float]:
 
 
 def false_alarm_at_recall(y_true: NDArray[np.bool_], y_prob: Floats, *, recall: float = 0.9) -> float:
-    """Return the share of intact photos scored at least as high as the threshold that finds `recall` of damaged."""
+    """Return the share of intact photos at or above the threshold that finds `recall` of damaged ones."""
     hits = np.sort(y_prob[y_true])[::-1]
     threshold = hits[int(np.ceil(recall * len(hits))) - 1]
     return float((y_prob[~y_true] >= threshold).mean())
@@ -117,9 +119,7 @@ def damage_figures(scored: ScoredPhotos) -> dict[str, float]:
     figures: dict[str, Callable[[], float]] = {}
     if 0 < scored.y_true.sum() < len(scored.y_true):
         figures["damage.auroc"] = lambda: float(roc_auc_score(scored.y_true, scored.y_prob))
-        figures["damage.false_alarm_at_recall_90"] = lambda: false_alarm_at_recall(
-            scored.y_true, scored.y_prob
-        )
+        figures["damage.false_alarm_at_recall_90"] = lambda: false_alarm_at_recall(scored.y_true, scored.y_prob)
     if by_product:
         figures["damage.auroc_macro"] = lambda: float(np.mean(list(by_product.values())))
     if np.isfinite(scored.pointed).any():

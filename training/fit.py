@@ -16,7 +16,7 @@ from models.registry import write_manifest
 from training.config import TrainingConfig
 from training.fit_chat import fit_chat
 from training.fit_damage import fit_with_scores
-from training.fit_listing import fit_listing_with_scores
+from training.fit_listing import fit_listing
 from training.fit_rulings import fit_rulings
 from training.photo_errors import load_photo_errors
 from training.statement_pool import load_pool
@@ -28,7 +28,7 @@ Progress = Callable[[str], None]
 def fit_all(config: TrainingConfig, *, parts: tuple[str, ...] = PARTS, progress: Progress = print) -> str:
     """Fit the named parts into `config.weights_dir`, the others kept as they are, and return the model version.
 
-    Weights are written beside the old ones and moved into place at the end, so that a failure leaves the old model whole.
+    Weights are written beside the old ones and moved into place at the end: a failure leaves the old model whole.
     """
     config.weights_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=config.weights_dir.parent) as scratch:
@@ -61,7 +61,7 @@ def _fit_damage(config: TrainingConfig, folder: Path) -> None:
 
 def _fit_listing(config: TrainingConfig, folder: Path) -> None:
     encoder = prepare_image_encoder(cache_dir=config.cache_dir)
-    fit_listing_with_scores(config.data_dir, encoder=encoder, seed=config.seed).save(folder / "listing")
+    fit_listing(config.data_dir, encoder=encoder, seed=config.seed).save(folder / "listing")
 
 
 def _fit_ruling(config: TrainingConfig, folder: Path) -> None:

@@ -1,24 +1,47 @@
 """Fits the chat classifier: tunes the encoder's upper layers, fits the heads, blends them on held-out text.
 
-Knows nothing of where corpora lie and of test sets.
+A fifth of the goods and cases is held out first: a model fitted on the rest scores it, and from those honest logits
+come the shares of the two readers, every label's threshold and the pool that simulated chats are written from. What
+is shipped is fitted again on everything, in the same way. Knows nothing of test sets.
 """
 
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import LABELS, ChatClassifier, Heads, LowRank, StatementScore
-from models.encoders import PACKAGED, TextEncoder, equal_lengths, prepare_text_encoder
+from models.chat import LABELS, ChatClassifier, Heads, full_rank
+from models.encoders import PACKAGED, load_text_model, prepare_text_encoder
 from models.errors import ModelError
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.phrases import PhraseWeights
+from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from models.windows import Window, WindowMaker
-from training.chat_corpus import LabelledConversation
-from training.chat_heads import Bools, Floats, blend, fit_features, fit_phrases
+from training.chat_corpus import LabelledConversation, read_training_corpus
+from training.chat_heads import Blend, Bools, Floats, blend, fit_phrases
+from training.statement_pool import PooledMessage, save_pool
+from training.tune_encoder import TunedReader, Tuner, TuneSettings
+
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class FittedChat:
+    """A classifier and the messages it was not fitted on, with the probabilities it gave them.
+
+    held_out : figures on the held-out fifth, by name
+    """
+
+    classifier: ChatClassifier
+    pool: list[PooledMessage]
+    held_out: dict[str, float]
+
+    def save(self, directory: Path) -> None:
+        """Write the classifier's files and pool.json."""
+        self.classifier.save(directory)
+        save_pool(self.pool, directory / "pool.json")
 
 
 @dataclass(frozen=True)
@@ -39,18 +62,26 @@ class Examples:
 
     def take(self, rows: NDArray[np.intp]) -> "Examples":
         """Return the chosen messages."""
-        lists = (self.windows, self.texts, self.speakers, self.languages, self.sources, self.groups)
-        return Examples(*([values[row] for row in rows] for values in lists), self.y_true[rows], self.known[rows])  # type: ignore[arg-type]
+        return Examples(
+            windows=[self.windows[row] for row in rows],
+            texts=[self.texts[row] for row in rows],
+            speakers=[self.speakers[row] for row in rows],
+            languages=[self.languages[row] for row in rows],
+            sources=[self.sources[row] for row in rows],
+            groups=[self.groups[row] for row in rows],
+            y_true=self.y_true[rows],
+            known=self.known[rows],
+        )
 
 
 def read_examples(conversations: Sequence[LabelledConversation], *, windows: WindowMaker) -> Examples:
     """Return every message that a buyer or seller wrote."""
-    found: Examples = Examples([], [], [], [], [], [], np.zeros((0, 0), bool), np.zeros((0, 0), bool))
+    found = Examples([], [], [], [], [], [], np.zeros((0, len(LABELS)), bool), np.zeros((0, len(LABELS)), bool))
     y_true, known = [], []
     for conversation in conversations:
         cut = windows.cut(conversation.utterances)
         for place, utterance in enumerate(conversation.utterances):
-            if not LABELS_OF_SPEAKER[utterance.speaker] or not cut[place].offsets:
+            if not LABELS_OF_SPEAKER[utterance.speaker] or not cut[place].offsets or not utterance.text.strip():
                 continue
             found.windows.append(cut[place])
             found.texts.append(utterance.text)
@@ -62,8 +93,7 @@ def read_examples(conversations: Sequence[LabelledConversation], *, windows: Win
             known.append([label in conversation.known[place] for label in LABELS])
     if not y_true:
         raise ModelError("there is no labelled message to fit on")
-    lists = (found.windows, found.texts, found.speakers, found.languages, found.sources, found.groups)
-    return Examples(*lists, np.array(y_true), np.array(known))
+    return replace(found, y_true=np.array(y_true), known=np.array(known))
 
 
 def folds_of(groups: Sequence[str], *, n_folds: int, seed: int = 0) -> NDArray[np.intp]:
@@ -74,12 +104,155 @@ def folds_of(groups: Sequence[str], *, n_folds: int, seed: int = 0) -> NDArray[n
     return np.array([fold[group] for group in groups], np.intp)
 
 
-def pooled_states(encoder: TextEncoder, windows: Sequence[Window]) -> Floats:
-    """Return the mean state of each window's own tokens, shape (n_windows, hidden)."""
-    pooled: list[Any] = [None] * len(windows)
-    for group in equal_lengths([len(window.ids) for window in windows]):
-        states = encoder.token_states(np.array([windows[place].ids for place in group], np.int64))
-        for place, state in zip(group, states, strict=True):
-            start, end = windows[place].own
-            pooled[place] = state[start:end].mean(axis=0)
-    return np.array(pooled, np.float64)
+def fit_chat(
+    datasets_dir: Path,
+    *,
+    data_dir: Path | None,
+    cache_dir: Path,
+    seed: int = 0,
+    source: str = PACKAGED,
+    settings: TuneSettings | None = None,
+    threads: int = 2,
+    progress: Callable[[str], None] = lambda line: None,
+) -> FittedChat:
+    """Fit on everything that may be fitted on; without `data_dir`, without reviews.
+
+    source : the encoder, as in `models.encoders.prepare_text_encoder`
+    Raises ModelError when there is nothing to fit on.
+    """
+    return fit_conversations(
+        read_training_corpus(datasets_dir, data_dir=data_dir),
+        cache_dir=cache_dir,
+        source=source,
+        settings=replace(settings or TuneSettings(), seed=seed),
+        threads=threads,
+        progress=progress,
+    )
+
+
+def fit_conversations(
+    conversations: Sequence[LabelledConversation],
+    *,
+    cache_dir: Path,
+    source: str,
+    settings: TuneSettings,
+    threads: int,
+    progress: Callable[[str], None],
+) -> FittedChat:
+    """Fit on the given conversations: on four fifths for the shares and thresholds, then on all for the weights."""
+    import torch
+
+    torch.set_num_threads(threads)
+    model, tokenizer = load_text_model(source)
+    windows = WindowMaker(tokenizer)
+    examples = read_examples(conversations, windows=windows)
+    tuner = Tuner(model, examples.windows, layers=settings.layers)
+    fold = folds_of(examples.groups, n_folds=N_FOLDS, seed=settings.seed)
+    kept, held = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
+    reader, phrases = _fit_readers(tuner, examples, kept, settings=settings, progress=progress)
+    held_logits = (reader.logits(held), phrases.score([examples.texts[row] for row in held]))
+    aside = examples.take(held)
+    honest = _honest_logits(aside, *held_logits)
+    shares = blend(*held_logits, aside.y_true, aside.known)
+    progress(f"held out: {(figures := _figures(aside, honest))}")
+    everything = np.arange(len(examples.texts))
+    reader, phrases = _fit_readers(tuner, examples, everything, settings=settings, progress=progress)
+    delta = reader.delta()
+    weight, focus, bias = reader.heads()
+    heads = Heads(
+        weight=weight.astype(np.float32),
+        focus=focus.astype(np.float32),
+        bias=bias.astype(np.float32),
+        phrases=phrases,
+        encoder_share=shares.encoder_share.astype(np.float32),
+        phrase_share=shares.phrase_share.astype(np.float32),
+        shift=shares.shift.astype(np.float32),
+        resting=(weight @ reader.mean_state(everything)).astype(np.float32),
+    )
+    encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
+    classifier = ChatClassifier(
+        encoder=encoder,
+        heads=heads,
+        windows=replace_tokenizer(windows, encoder.tokenizer),
+        delta=delta,
+        source=source,
+    )
+    return FittedChat(classifier, _pool(aside, honest), figures)
+
+
+def replace_tokenizer(windows: WindowMaker, tokenizer: Any) -> WindowMaker:
+    """Return the same cut with another tokenizer."""
+    return WindowMaker(
+        tokenizer,
+        context_messages=windows.context_messages,
+        max_context_tokens=windows.max_context_tokens,
+        max_own_tokens=windows.max_own_tokens,
+    )
+
+
+def _fit_readers(
+    tuner: Tuner,
+    examples: Examples,
+    rows: NDArray[np.intp],
+    *,
+    settings: TuneSettings,
+    progress: Callable[[str], None],
+) -> tuple[TunedReader, PhraseWeights]:
+    reader = tuner.tune(
+        rows,
+        examples.y_true,
+        examples.known,
+        settings=settings,
+        report=lambda epoch, loss, _: progress(f"tuning on {len(rows)} messages: epoch {epoch}, loss {loss:.3f}"),
+    )
+    return reader, fit_phrases([examples.texts[row] for row in rows], examples.y_true[rows], examples.known[rows])
+
+
+def _honest_logits(aside: Examples, encoder_logits: Floats, phrase_logits: Floats) -> Floats:
+    """Return final logits of held-out rows, each half judged by shares and thresholds learnt on the other half."""
+    half = folds_of(aside.groups, n_folds=2, seed=1)
+    logits = np.zeros(encoder_logits.shape)
+    for side in (0, 1):
+        other, own = np.flatnonzero(half != side), np.flatnonzero(half == side)
+        shares: Blend = blend(encoder_logits[other], phrase_logits[other], aside.y_true[other], aside.known[other])
+        logits[own] = shares.logits(encoder_logits[own], phrase_logits[own])
+    return logits
+
+
+def _pool(aside: Examples, logits: Floats) -> list[PooledMessage]:
+    probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
+    return [
+        PooledMessage(
+            language=aside.languages[row],
+            speaker=aside.speakers[row],
+            text=aside.texts[row],
+            labels=frozenset(label for place, label in enumerate(LABELS) if aside.y_true[row, place]),
+            probabilities={
+                label: float(probabilities[row, LABELS.index(label)])
+                for label in LABELS_OF_SPEAKER[aside.speakers[row]]
+            },
+        )
+        for row in range(len(aside.texts))
+        if aside.sources[row] != "review"
+    ]
+
+
+def _figures(aside: Examples, logits: Floats) -> dict[str, float]:
+    """Return macro-F1 over labels of five or more examples, of chats (also by language) and of reviews."""
+    is_review = np.array(aside.sources) == "review"
+    language = np.array(aside.languages)
+    rows = {
+        "chat": ~is_review,
+        "chat_zh": ~is_review & (language == "zh"),
+        "chat_en": ~is_review & (language == "en"),
+        "reviews": is_review,
+    }
+    return {name: round(macro_f1(aside.y_true[r], (logits[r] >= 0) & aside.known[r]), 3) for name, r in rows.items()}
+
+
+def macro_f1(y_true: Bools, y_pred: Bools, *, min_examples: int = 5) -> float:
+    """Return the mean F1 of the labels with `min_examples` or more; NaN where there is none."""
+    columns = np.flatnonzero(y_true.sum(axis=0) >= min_examples)
+    hits = (y_true & y_pred).sum(axis=0)[columns]
+    said = (y_true.sum(axis=0) + y_pred.sum(axis=0))[columns]
+    return float(np.mean(2 * hits / said)) if len(columns) else float("nan")

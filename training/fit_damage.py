@@ -1,7 +1,7 @@
 """Fits the damage classifier: `fit_damage(data_dir, encoder=..., seed=...)`.
 
-Learns from photos as taken, harmless variants and drawn pairs. Calibration and error rates come from heads that
-never saw the photos they score: for unfamiliar goods, heads that never saw the whole product type.
+Learns from photos as taken, harmless variants and drawn pairs. Calibration and error rates come from heads
+that never saw the photos they score: for unfamiliar goods, heads that never saw the whole product type.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models.errors import CalibrationError
-from models.photo import N_NEIGHBOURS, DamageClassifier
+from models.photo import Calibration, DamageClassifier
 from training.damage_data import DamagePhoto, read_damage_photos, read_intact_goods
 from training.damage_examples import (
     AS_TAKEN,
@@ -28,32 +28,41 @@ from training.damage_examples import (
     encode_examples,
     real_examples,
 )
-from training.damage_head import HeadSettings, balance, export_head, predict_logits, train_head
+from training.damage_head import HeadSettings, export_head, one_thread, predict_scores, train_head
+from training.damage_views import fit_codes, fit_views, pooled_part, read_views
 
 ERROR_RATES_FILE = "error_rates.json"
-_CODE_DIMS = 64
 _MOST_LEFT_OUT = 4
 
-Rows = NDArray[np.intp]
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class HeldOutScores:
-    """Raw scores of real photos by heads that never saw them.
+    """Raw scores of real photos by heads and views that never saw them.
 
-    damaged : bool (n,); local, expert : float (n,), raw scores; product : str (n,)
+    damaged : bool (n,); narrow, wide, twin, expert : float (n,); product : str (n,)
     """
 
     damaged: NDArray[np.bool_]
-    local: Floats
+    narrow: Floats
+    wide: Floats
+    twin: Floats
     expert: Floats
     product: NDArray[np.str_]
+
+    def unfamiliar(self) -> Floats:
+        """Return the scores that count on unfamiliar goods, (n, 2)."""
+        return np.stack([self.wide, self.twin], axis=1)
+
+    def familiar(self) -> Floats:
+        """Return the scores that count on familiar goods, (n, 4)."""
+        return np.stack([self.narrow, self.wide, self.twin, self.expert], axis=1)
 
 
 @dataclass(frozen=True)
 class FittedDamage:
-    """A fitted classifier and what it scored on held-out photos.
+    """A fitted classifier and what was scored on held-out photos.
 
     unseen : photos of product types left out of training; seen : photos left out of types in training
     """
@@ -64,8 +73,9 @@ class FittedDamage:
 
     def error_rates(self) -> dict[str, list[float]]:
         """Return calibrated probabilities on product types left out of training, by truth, ascending."""
-        slope, intercept = self.classifier.unfamiliar_
-        probability = 1 / (1 + np.exp(-(slope * self.unseen.local + intercept)))
+        weights = np.array(self.classifier.calibration_.unfamiliar)
+        logit = self.unseen.unfamiliar() @ weights[:-1] + weights[-1]
+        probability = 1 / (1 + np.exp(-logit))
         return {
             name: sorted(round(float(value), 4) for value in probability[self.unseen.damaged == outcome])
             for name, outcome in (("damaged", True), ("intact", False))
@@ -87,23 +97,14 @@ def fit_damage(
     settings: HeadSettings | None = None,
     counts: ExampleCounts | None = None,
 ) -> DamageClassifier:
-    """Return a damage classifier fitted on the training rows of `data_dir`; see `fit_with_scores`."""
-    photos = [photo for photo in read_damage_photos(data_dir) if photo.split == "train"]
-    goods = read_intact_goods(data_dir)
+    """Return a damage classifier fitted on the training rows of `data_dir`. Errors as in `fit_photos`."""
     return fit_with_scores(
-        photos,
-        goods,
-        encoder=encoder,
-        seed=seed,
-        encoder_digest=encoder_digest,
-        settings=settings,
-        counts=counts,
+        data_dir, encoder=encoder, seed=seed, encoder_digest=encoder_digest, settings=settings, counts=counts
     ).classifier
 
 
 def fit_with_scores(
-    photos: Sequence[DamagePhoto],
-    goods: Sequence[DamagePhoto],
+    data_dir: Path,
     *,
     encoder: Encoder,
     seed: int = 0,
@@ -111,110 +112,118 @@ def fit_with_scores(
     settings: HeadSettings | None = None,
     counts: ExampleCounts | None = None,
 ) -> FittedDamage:
-    """Return the classifier fitted on `photos` with the held-out scores behind its calibration.
+    """Return the classifier fitted on the training rows of `data_dir`, with the held-out scores behind it."""
+    photos = [photo for photo in read_damage_photos(data_dir) if photo.split == "train"]
+    table = encode_training(photos, read_intact_goods(data_dir), encoder=encoder, seed=seed, counts=counts)
+    return fit_table(table, seed=seed, encoder_digest=encoder_digest, settings=settings)
+
+
+def encode_training(
+    photos: Sequence[DamagePhoto],
+    goods: Sequence[DamagePhoto],
+    *,
+    encoder: Encoder,
+    seed: int = 0,
+    counts: ExampleCounts | None = None,
+) -> ExampleTable:
+    """Return the encoded photos as taken, then their variants and drawn pairs.
 
     photos : labelled photos to learn from; goods : intact goods of other kinds, may be empty
-    Raises CalibrationError where fewer than two product types have both damaged and intact photos.
     """
-    rng = np.random.default_rng(seed)
-    drawn = drawn_examples(photos, goods, counts=counts or ExampleCounts(), rng=rng)
-    examples = (example for part in (real_examples(photos), drawn) for example in part)
-    table = encode_examples(examples, encoder)
-    return fit_table(table, seed=seed, encoder_digest=encoder_digest, settings=settings or HeadSettings())
+    drawn = drawn_examples(photos, goods, counts=counts or ExampleCounts(), rng=np.random.default_rng(seed))
+    return encode_examples((example for part in (real_examples(photos), drawn) for example in part), encoder)
 
 
 def fit_table(
-    table: ExampleTable, *, seed: int, settings: HeadSettings, encoder_digest: str | None = None
+    table: ExampleTable,
+    *,
+    seed: int = 0,
+    settings: HeadSettings | None = None,
+    encoder_digest: str | None = None,
 ) -> FittedDamage:
-    """Return the classifier fitted on encoded examples. Errors as in `fit_with_scores`."""
+    """Return the classifier fitted on encoded examples, on one thread.
+
+    Raises CalibrationError where fewer than two product types have both damaged and intact photos.
+    """
+    with one_thread():
+        return _fit_table(table, seed=seed, settings=settings or HeadSettings(), encoder_digest=encoder_digest)
+
+
+def _fit_table(table: ExampleTable, *, seed: int, settings: HeadSettings, encoder_digest: str | None) -> FittedDamage:
     unseen, seen = cross_score(table, seed=seed, settings=settings)
     rows = np.arange(len(table.damaged))
     classifier = DamageClassifier(encoder_digest=encoder_digest)
-    head = train_head(table, rows, settings=settings, seed=seed)
-    weight, bias = fit_expert(table, rows)
-    classifier.weights_ = export_head(head) | {"expert.weight": weight, "expert.bias": bias}
-    classifier.top_cells_ = settings.top_cells
-    local_slope, local_intercept = _platt(unseen.local[:, None], unseen.damaged)
-    classifier.unfamiliar_ = (local_slope, local_intercept)
-    both = np.stack([seen.local, seen.expert], axis=1)
-    classifier.familiar_ = _platt(both, seen.damaged)
-    real = rows[table.origin == AS_TAKEN]
-    _fit_familiarity(classifier, table.pooled[real])
+    heads = [train_head(table, rows, settings=settings, seed=seed + i) for i in range(settings.n_heads)]
+    classifier.heads_ = tuple(export_head(head) for head in heads)
+    classifier.narrow_cells_, classifier.wide_cells_ = settings.top_cells, settings.wide_cells
+    code_views, classifier.codes_, classifier.distances_ = fit_codes(
+        pooled_part(table.summary[table.origin == AS_TAKEN])
+    )
+    classifier.views_ = {**fit_views(table, rows, seed=seed), **code_views}
+    classifier.calibration_ = calibrate(unseen, seen)
     return FittedDamage(classifier, unseen, seen)
 
 
-def cross_score(
-    table: ExampleTable, *, seed: int, settings: HeadSettings
-) -> tuple[HeldOutScores, HeldOutScores]:
+def cross_score(table: ExampleTable, *, seed: int, settings: HeadSettings) -> tuple[HeldOutScores, HeldOutScores]:
     """Return held-out scores of real photos: of types left out whole, and of photos left out of known types.
 
-    Each round leaves out one product type and one fold of the photos of all others.
+    Each round leaves out one product type, and one fold of the photos of all others.
     """
     real = table.origin == AS_TAKEN
-    types = [
-        name
-        for name in np.unique(table.product)
-        if len(set(table.damaged[real & (table.product == name)])) == 2
-    ]
+    products = np.unique(table.product[real])
+    types = [name for name in products if len(set(table.damaged[real & (table.product == name)])) == 2]
     if len(types) < 2:
         raise CalibrationError(n_cases=len(types), n_needed=2)
-    types = sorted(types, key=lambda name: crc32(name.encode()))[:_MOST_LEFT_OUT]
-    fold = np.array([crc32(path.encode()) % len(types) for path in table.photo])
+    types = sorted(types, key=lambda name: crc32(str(name).encode()))[:_MOST_LEFT_OUT]
+    fold = np.array([crc32(Path(path).name.encode()) % len(types) for path in table.photo])
     unseen: list[HeldOutScores] = []
     seen: list[HeldOutScores] = []
     for number, left_out in enumerate(types):
         rows = np.flatnonzero((table.product != left_out) & (fold != number))
         head = train_head(table, rows, settings=settings, seed=seed + number)
-        weight, bias = fit_expert(table, rows)
-        for kept, chosen in (
-            (unseen, real & (table.product == left_out)),
-            (seen, real & (table.product != left_out) & (fold == number)),
-        ):
+        views = fit_views(table, rows, seed=seed)
+        of_type = table.product == left_out
+        for kept, chosen in ((unseen, real & of_type), (seen, real & ~of_type & (fold == number))):
             places = np.flatnonzero(chosen)
-            local = predict_logits(head, table, places)
-            expert = table.pooled[places] @ weight + bias[0]
-            kept.append(HeldOutScores(table.damaged[places], local, expert, table.product[places]))
+            narrow, wide = predict_scores(head, table, places, settings=settings)
+            twin, expert = read_views(views, table.summary[places])
+            kept.append(HeldOutScores(table.damaged[places], narrow, wide, twin, expert, table.product[places]))
     return _join(unseen), _join(seen)
 
 
-def fit_expert(table: ExampleTable, rows: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return weight (1280,) and bias (1,) of a logistic regression on pooled features: the view of known types."""
-    pooled = table.pooled[rows]
-    mean, std = pooled.mean(0), pooled.std(0) + 1e-3
-    model = LogisticRegression(C=0.02, max_iter=300)
-    sample_weight = balance(table, rows) * len(rows)
-    model.fit((pooled - mean) / std, table.damaged[rows], sample_weight=sample_weight)
-    weight = model.coef_[0] / std
-    bias = model.intercept_ - weight @ mean
-    return weight.astype(np.float32), bias.astype(np.float32)
+def calibrate(unseen: HeldOutScores, seen: HeldOutScores) -> Calibration:
+    """Return the weights of the scores in the calibrated logit.
+
+    On unfamiliar goods wide and twin score count alike, and every type and class weighs alike: with few
+    types, freer weights would learn these types. On familiar goods the weights are learned, classes weighing
+    alike.
+    """
+    scores = unseen.unfamiliar()
+    spread = scores.std(0) + 1e-6
+    weight = np.zeros(len(scores))
+    for product in np.unique(unseen.product):
+        for outcome in (True, False):
+            group = (unseen.product == product) & (unseen.damaged == outcome)
+            weight[group] = 100 / max(1, group.sum())
+    both = (scores / spread).sum(1)[:, None]
+    far = LogisticRegression(C=1.0).fit(both, unseen.damaged, sample_weight=weight)
+    slope = float(far.coef_[0, 0])
+    scores = seen.familiar()
+    scale = scores.std(0) + 1e-6
+    near = LogisticRegression(C=0.1, class_weight="balanced").fit(scores / scale, seen.damaged)
+    narrow, wide, twin, expert = (float(value) for value in near.coef_[0] / scale)
+    return Calibration(
+        familiar=(narrow, wide, twin, expert, float(near.intercept_[0])),
+        unfamiliar=(slope / float(spread[0]), slope / float(spread[1]), float(far.intercept_[0])),
+    )
 
 
 def _join(parts: Sequence[HeldOutScores]) -> HeldOutScores:
     return HeldOutScores(
-        np.concatenate([part.damaged for part in parts]),
-        np.concatenate([part.local for part in parts]),
-        np.concatenate([part.expert for part in parts]),
-        np.concatenate([part.product for part in parts]),
+        damaged=np.concatenate([part.damaged for part in parts]),
+        narrow=np.concatenate([part.narrow for part in parts]),
+        wide=np.concatenate([part.wide for part in parts]),
+        twin=np.concatenate([part.twin for part in parts]),
+        expert=np.concatenate([part.expert for part in parts]),
+        product=np.concatenate([part.product for part in parts]),
     )
-
-
-def _platt(scores: Floats, damaged: NDArray[np.bool_]) -> tuple[float, ...]:
-    """Return slopes and, last, the intercept that make probabilities out of scores, classes weighing alike."""
-    model = LogisticRegression(C=1.0, class_weight="balanced").fit(scores, damaged)
-    return (*(float(value) for value in model.coef_[0]), float(model.intercept_[0]))
-
-
-def _fit_familiarity(classifier: DamageClassifier, pooled: NDArray[np.float32]) -> None:
-    """Give the classifier the codes of known photos and how far each is from its neighbours."""
-    mean, std = pooled.mean(0), pooled.std(0) + 1e-3
-    scaled = (pooled - mean) / std
-    n_dims = min(_CODE_DIMS, len(pooled) - 1)
-    axes = np.linalg.svd(scaled, full_matrices=False)[2][:n_dims].T
-    codes = scaled @ axes
-    codes = codes / (np.linalg.norm(codes, axis=1, keepdims=True) + 1e-6)
-    likeness = codes @ codes.T
-    np.fill_diagonal(likeness, -np.inf)
-    nearest = np.sort(likeness, axis=1)[:, -N_NEIGHBOURS:]
-    classifier.weights_ |= {"code.mean": mean, "code.std": std, "code.axes": np.ascontiguousarray(axes)}
-    classifier.codes_ = codes.astype(np.float32)
-    classifier.distances_ = np.sort(1 - nearest.mean(1)).astype(np.float32)

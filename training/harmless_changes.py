@@ -1,7 +1,7 @@
 """Changes that are no damage: light, shadow, rulers, stickers, colour, framing, camera blur and compression.
 
-Drawn on intact and damaged photos alike, so that none of them can stand for damage: some photos of marks show a
-ruler beside the mark, and each source has its own sharpness and compression.
+Drawn on intact and damaged photos alike, so that none of them can stand for damage: some photos of marks show
+a ruler beside the mark, and each source has its own sharpness and compression.
 Knows nothing of files, encoders or classifiers. Photos are float32 arrays (height, width, 3) in [0, 255].
 """
 
@@ -75,9 +75,7 @@ def draw_label(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     turn = rng.normal(0, 15)
     label, stencil = label.rotate(turn, expand=True), stencil.rotate(turn, expand=True)
     canvas = _as_image(pixels)
-    canvas.paste(
-        label, (int(rng.uniform(-0.05, 0.85) * width), int(rng.uniform(-0.05, 0.9) * height)), stencil
-    )
+    canvas.paste(label, (int(rng.uniform(-0.05, 0.85) * width), int(rng.uniform(-0.05, 0.9) * height)), stencil)
     return np.asarray(canvas, np.float32)
 
 

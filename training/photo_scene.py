@@ -125,7 +125,7 @@ def draw_radius(scene: Scene, low: float, high: float) -> float:
 
 
 def wander(scene: Scene, *, length: float, bend: float) -> list[tuple[float, float]]:
-    """Return points (x, y) of a wandering line of `length` pixels; `bend` is the turn at each step, radians."""
+    """Return points (x, y) of a wandering line of `length` pixels; `bend` is the turn a step, radians."""
     rng = scene.rng
     row, column = place(scene, at_edge=bool(rng.random() < 0.5))
     heading = rng.uniform(0, 2 * np.pi)

@@ -1,8 +1,8 @@
 """Synthetic damage: an intact photo goes in, a damaged one and the mask of the damage come out.
 
 Breaks, bites, splits, cracks, tears, holes, dents, crumples, stains, scuffs and scratches are drawn so that a
-damage head sees harm on many kinds of goods, not only on those that happen to be photographed broken. Harmless
-changes (shadows, rulers, stickers, colour) are drawn by `training.harmless_changes`, on both alike.
+damage head sees harm on many kinds of goods, not only on those that happen to be photographed broken.
+Harmless changes (shadows, rulers, stickers, colour) are drawn by `training.harmless_changes`, on both alike.
 
 Knows nothing of files, encoders or classifiers. Photos are float32 arrays (height, width, 3) in [0, 255].
 """
@@ -45,13 +45,11 @@ class DamagedPhoto:
 
 
 def _done(pixels: Pixels, mask: Mask, kind: str) -> DamagedPhoto:
-    return DamagedPhoto(
-        np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind
-    )
+    return DamagedPhoto(np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind)
 
 
 def _cut(scene: Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return the part of the object beyond a ragged cut and the direction across the cut, shape (2,), x then y."""
+    """Return the part beyond a ragged cut and the direction across it, shape (2,), x then y."""
     rng = scene.rng
     height, width = object_mask.shape
     y, x = np.mgrid[:height, :width].astype(np.float32)
@@ -91,9 +89,7 @@ def _break(scene: Scene) -> DamagedPhoto | None:
     near_cut = np.asarray(ndimage.distance_transform_edt(~part), np.float32)
     rim = rest & (near_cut < rng.uniform(1.5, 7))
     if rng.random() < 0.6:
-        shade = (
-            1 + rng.uniform(-0.45, 0.45) + 0.15 * fractal_noise(mask.shape[0], mask.shape[1], rng, cells=60)
-        )
+        shade = 1 + rng.uniform(-0.45, 0.45) + 0.15 * fractal_noise(mask.shape[0], mask.shape[1], rng, cells=60)
         soft = blur(rim.astype(np.float32), 0.8)[..., None]
         pixels = pixels * (1 - soft) + pixels * shade[..., None] * soft
     visible = (rest & (near_cut < 14)) | (part & (ndimage.distance_transform_edt(part) < 8))
@@ -109,10 +105,7 @@ def _break(scene: Scene) -> DamagedPhoto | None:
         move = (round(float(shift[0])), round(float(shift[1])))
         bilinear = Image.Resampling.BILINEAR
         moved = np.asarray(image.rotate(turn, bilinear, center=centre, translate=move), np.float32)
-        soft = (
-            np.asarray(stencil.rotate(turn, bilinear, center=centre, translate=move), np.float32)[..., None]
-            / 255
-        )
+        soft = np.asarray(stencil.rotate(turn, bilinear, center=centre, translate=move), np.float32)[..., None] / 255
         pixels = pixels * (1 - soft) + moved * soft
         kind = "split"
     else:
@@ -151,9 +144,7 @@ def _tear(scene: Scene) -> DamagedPhoto:
     if rng.random() < 0.5:
         line = wander(scene, length=rng.uniform(0.08, 0.4) * max(height, width), bend=0.35)
         lines = draw_lines(scene, [line], [rng.uniform(4, 18)])
-        opened: Mask = np.clip(
-            (blur(lines, 2.0) + 0.12 * fractal_noise(height, width, rng, cells=50) - 0.4) * 4, 0, 1
-        )
+        opened: Mask = np.clip((blur(lines, 2.0) + 0.12 * fractal_noise(height, width, rng, cells=50) - 0.4) * 4, 0, 1)
     else:
         opened = blob(
             scene,
@@ -167,23 +158,17 @@ def _tear(scene: Scene) -> DamagedPhoto:
     if choice < 0.35:
         layer: Pixels = np.full_like(scene.pixels, rng.uniform(0, 50))
     elif choice < 0.75:
-        layer = np.broadcast_to(
-            colour * rng.uniform(0.5, 1.0) + rng.uniform(0, 120), scene.pixels.shape
-        ).copy()
+        layer = np.broadcast_to(colour * rng.uniform(0.5, 1.0) + rng.uniform(0, 120), scene.pixels.shape).copy()
         period, angle = rng.uniform(4, 14), rng.uniform(0, np.pi)
         y, x = np.mgrid[:height, :width]
-        layer += (rng.uniform(0, 25) * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period))[
-            ..., None
-        ]
+        layer += (rng.uniform(0, 25) * np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period))[..., None]
     else:
         layer = np.roll(scene.pixels, (int(rng.integers(height)), int(rng.integers(width))), (0, 1)).copy()
     layer = layer + 8 * fractal_noise(height, width, rng, cells=90)[..., None]
     fringe = np.clip(ndimage.maximum_filter(opened, int(rng.integers(3, 9))) - opened, 0, 1)
     fringe = fringe * (fractal_noise(height, width, rng, cells=70) > rng.uniform(-1, 0.7))
     fringe = keep_on_object(scene, blur(fringe.astype(np.float32), 0.6))
-    shadow = np.roll(blur(opened, 3.0), (int(rng.integers(-4, 5)), int(rng.integers(-4, 5))), (0, 1)) * (
-        1 - opened
-    )
+    shadow = np.roll(blur(opened, 3.0), (int(rng.integers(-4, 5)), int(rng.integers(-4, 5))), (0, 1)) * (1 - opened)
     pixels = scene.pixels * (1 - rng.uniform(0, 0.5) * shadow[..., None])
     pixels = pixels * (1 - fringe[..., None]) + (pixels * 0.4 + rng.uniform(60, 150)) * fringe[..., None]
     pixels = pixels * (1 - opened[..., None]) + layer * opened[..., None]
@@ -215,10 +200,7 @@ def _dent(scene: Scene) -> DamagedPhoto:
         from_y = from_y - area * push * np.sin(push_angle)
         from_x = from_x - area * push * np.cos(push_angle)
     warped = np.stack(
-        [
-            ndimage.map_coordinates(scene.pixels[..., c], [from_y, from_x], order=1, mode="nearest")
-            for c in range(3)
-        ],
+        [ndimage.map_coordinates(scene.pixels[..., c], [from_y, from_x], order=1, mode="nearest") for c in range(3)],
         axis=-1,
     )
     light = rng.uniform(0, 2 * np.pi)
@@ -258,9 +240,7 @@ def _scuff(scene: Scene) -> DamagedPhoto:
         for _ in range(int(rng.integers(1, 9))):
             x, y = column + rng.normal(0, 0.04 * size), row + rng.normal(0, 0.04 * size)
             turn, reach = angle + rng.normal(0, 0.12), rng.uniform(0.04, 0.35) * size
-            lines.append(
-                [(x + t * reach * np.cos(turn), y + t * reach * np.sin(turn)) for t in (0, 0.4, 0.8, 1.0)]
-            )
+            lines.append([(x + t * reach * np.cos(turn), y + t * reach * np.sin(turn)) for t in (0, 0.4, 0.8, 1.0)])
             widths.append(rng.uniform(0.5, 2.2))
         mask = draw_lines(scene, lines, widths)
         seen = ndimage.maximum_filter(mask, 5)

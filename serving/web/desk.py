@@ -6,17 +6,17 @@ A decision is the person's: every ruling is one button, the suggested one no nea
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode
 
-from fastapi import APIRouter, Form, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from models.domain import DecisionDraft
 from models.errors import InputError
 from models.vocabulary import Claim, Platform, Ruling
 from serving.api.decisions import decide as record
-from serving.deps import CaseKeyDep, HouseDep, MaybePerson, PageArbitrator, PageReader
+from serving.deps import CaseKeyDep, HouseDep, MaybePerson, PageArbitrator, PageReader, read_body
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Person, QueueFilter, Role, User, WithdrawalDraft
 from serving.refusals import ConflictError
@@ -26,8 +26,21 @@ from serving.web.words import LANGUAGES, language_of, words
 LANGUAGE_COOKIE = "evidence_review_language"
 PAGE_SIZE = 50
 _A_YEAR_S = 365 * 24 * 3600
+_MAX_FORM_BYTES = 50_000
+_MAX_NOTE = 4_000
+_A_DAY_S = 86_400.0
 templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
 router = APIRouter(include_in_schema=False)
+
+
+async def form_fields(request: Request, person: MaybePerson) -> dict[str, str]:
+    """Return the posted fields, the last of each name. The person comes first: a wrong CSRF token reads nothing."""
+    body = await read_body(request, max_bytes=_MAX_FORM_BYTES)
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+Fields = Annotated[dict[str, str], Depends(form_fields)]
 
 
 def render(
@@ -48,10 +61,9 @@ def render(
 
 
 @router.post("/language")
-def choose_language(
-    person: MaybePerson, language: Annotated[str, Form()] = "zh", back: Annotated[str, Form()] = "/"
-) -> RedirectResponse:
+def choose_language(fields: Fields) -> Response:
     """Keep the chosen language and go back to the page."""
+    language, back = fields.get("language", "zh"), fields.get("back", "/")
     target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
     response = RedirectResponse(target, status_code=303)
     chosen = language if language in LANGUAGES else "zh"
@@ -109,43 +121,30 @@ def show_queue(
 
 
 @router.post("/cases/{platform}/{case_id:path}/decision")
-def decide(
-    request: Request,
-    house: HouseDep,
-    person: PageArbitrator,
-    key: CaseKeyDep,
-    version: Annotated[int, Form()],
-    ruling: Annotated[str, Form()] = "",
-    reason: Annotated[str, Form()] = "",
-    note: Annotated[str, Form(max_length=4000)] = "",
-    suggestion_id: Annotated[str, Form()] = "",
-    opened_at: Annotated[float, Form()] = 0.0,
-) -> HTMLResponse | RedirectResponse:
+def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Record the pressed ruling and go back to the queue; what can't be recorded is said on the case's page."""
     t = words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
-    if ruling not in set(Ruling) or not reason:
+    ruling, reason, version = fields.get("ruling"), fields.get("reason"), fields.get("version", "")
+    if ruling not in set(Ruling) or not reason or not version.isdecimal():
         return _case_page(request, house, person, key, notice=t("decide.incomplete"), status_code=422)
-    now = datetime.now(UTC)
     draft = DecisionDraft(
         ruling=Ruling(ruling),
-        suggestion_id=suggestion_id or None,
-        reason=reasons([reason], note, t),
-        review_seconds=min(max(0.0, now.timestamp() - opened_at), 86_400.0) if opened_at else None,
+        suggestion_id=fields.get("suggestion_id") or None,
+        reason=reasons([reason], fields.get("note", "")[:_MAX_NOTE], t),
+        review_seconds=_seconds_since(fields.get("opened_at", "")),
     )
     try:
-        record(house, key, draft, by=person, judged_version=version)
+        record(house, key, draft, by=person, judged_version=int(version))
     except (ConflictError, InputError) as refusal:
         return _case_page(request, house, person, key, notice=str(refusal), status_code=409)
     return RedirectResponse("/", status_code=303)
 
 
 @router.post("/cases/{platform}/{case_id:path}/withdraw")
-def withdraw(
-    request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, reason: Annotated[str, Form()]
-) -> HTMLResponse | RedirectResponse:
+def withdraw(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Append a withdrawal of the standing decision and show the case again."""
     try:
-        house.store.withdraw(key, WithdrawalDraft(reason=reason), by=person.user)
+        house.store.withdraw(key, WithdrawalDraft(reason=fields.get("reason", "")), by=person.user)
     except (ConflictError, InputError) as refusal:
         return _case_page(request, house, person, key, notice=str(refusal), status_code=409)
     return RedirectResponse(str(request.url.path).removesuffix("/withdraw"), status_code=303)
@@ -180,6 +179,14 @@ def _case_page(
         may_decide=_may_decide(person.user),
         **context,
     )
+
+
+def _seconds_since(opened_at: str) -> float | None:
+    """Return how long the page was open, at most a day; None where it doesn't say."""
+    try:
+        return min(max(0.0, datetime.now(UTC).timestamp() - float(opened_at)), _A_DAY_S)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _may_decide(user: User) -> bool:

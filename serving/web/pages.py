@@ -2,7 +2,8 @@
 
 from fastapi import APIRouter
 
-from serving.web import sign_in
+from serving.web import desk, sign_in
 
 router = APIRouter(include_in_schema=False)
 router.include_router(sign_in.router)
+router.include_router(desk.router)

@@ -8,13 +8,17 @@ from numpy.typing import NDArray
 
 from models.encoders import PhotoFeatures
 from models.errors import NotFittedError, WeightsError
-from models.photo import GRID, DamageClassifier, content_share, read_cells
+from models.photo import Calibration, DamageClassifier
+from models.photo_cells import GRID, N_SUMMARY, content_share, read_cells
 
 WIDTH = 4
 
 
 def make_features(
-    *, hot: tuple[int, int] | None = None, offset: tuple[int, int] = (0, 112), size: tuple[int, int] = (896, 448)
+    *,
+    hot: tuple[int, int] | None = None,
+    offset: tuple[int, int] = (0, 112),
+    size: tuple[int, int] = (896, 448),
 ) -> PhotoFeatures:
     """Return features that are zero, but for channel 0 of stride16 in one cell (row, column)."""
     maps: dict[str, NDArray[np.float32]] = {
@@ -31,8 +35,7 @@ def make_features(
 
 def make_classifier() -> DamageClassifier:
     """Return a head that answers 10 * (stride16 channel 0) - 4 in each cell."""
-    classifier = DamageClassifier(encoder_digest="abc")
-    weights = {
+    head = {
         "bias": np.zeros(WIDTH),
         "around.weight": np.zeros((WIDTH, 3, 3)),
         "around.bias": np.zeros(WIDTH),
@@ -40,25 +43,22 @@ def make_classifier() -> DamageClassifier:
         "mix.bias": np.zeros(WIDTH),
         "out.weight": np.array([10.0, 0, 0, 0]),
         "out.bias": np.array(-4.0),
-        "pool": np.array([1.0, 0.0]),
-        "expert.weight": np.zeros(1280),
-        "expert.bias": np.zeros(1),
-        "code.mean": np.zeros(1280),
-        "code.std": np.ones(1280),
-        "code.axes": np.eye(1280)[:, :2],
     }
     for level, channels in (("stride8", 80), ("stride16", 112), ("stride32", 320)):
-        weights |= {
+        head |= {
             f"{level}.mean": np.zeros(channels),
             f"{level}.std": np.ones(channels),
             f"{level}.weight": np.zeros((WIDTH, channels)),
             f"{level}.usual": np.zeros((WIDTH, channels)),
         }
-    weights["stride16.weight"][0, 0] = 1.0
-    classifier.weights_ = {name: values.astype(np.float32) for name, values in weights.items()}
-    classifier.top_cells_ = 1
-    classifier.familiar_ = (1.0, 0.0, 0.0)
-    classifier.unfamiliar_ = (0.5, 0.0)
+    head["stride16.weight"][0, 0] = 1.0
+    views = {name: np.zeros(N_SUMMARY) for name in ("mean", "twin", "expert")} | {"std": np.ones(N_SUMMARY)}
+    views |= {"code.mean": np.zeros(1280), "code.std": np.ones(1280), "code.axes": np.eye(1280)[:, :2]}
+    classifier = DamageClassifier(encoder_digest="abc")
+    classifier.heads_ = ({name: values.astype(np.float32) for name, values in head.items()},)
+    classifier.narrow_cells_, classifier.wide_cells_ = 1, 2
+    classifier.views_ = {name: values.astype(np.float32) for name, values in views.items()}
+    classifier.calibration_ = Calibration(familiar=(1.0, 0.0, 0.0, 0.0, 0.0), unfamiliar=(0.5, 0.0, 0.0))
     classifier.codes_ = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], np.float32)
     classifier.distances_ = np.array([0.1, 0.2, 0.4], np.float32)
     return classifier
@@ -102,7 +102,8 @@ def test_a_photo_far_from_all_known_ones_looks_less_familiar_and_trusts_the_expe
     far = make_features(hot=(14, 20))
     far.maps["head"][:] = -1.0
     assert classifier.score(far).out_of_distribution > classifier.score(near).out_of_distribution
-    assert classifier.score(far).raw == pytest.approx(3.0, rel=1e-5)
+    # narrow: the hottest cell, 6; wide: the mean of 6 and -4, halved by its weight
+    assert classifier.score(far).raw == pytest.approx(0.5, rel=1e-5)
     assert classifier.score(near).raw == pytest.approx(6.0, rel=1e-5)
 
 
@@ -118,6 +119,21 @@ def test_saved_and_loaded_scores_are_equal(tmp_path: Path) -> None:
 def test_scoring_before_fit_is_refused() -> None:
     with pytest.raises(NotFittedError):
         DamageClassifier().score(make_features())
+
+
+def test_the_expert_moves_the_score_of_familiar_photos_only() -> None:
+    classifier = make_classifier()
+    classifier.calibration_ = Calibration(familiar=(0.0, 0.0, 0.0, 2.0, 0.0), unfamiliar=(0.0, 0.0, 0.0))
+    classifier.views_["expert"][0] = 1.5  # type: ignore[index]
+    near, far = make_features(), make_features()
+    far.maps["head"][:] = -1.0
+    assert classifier.score(near).raw == pytest.approx(3.0, rel=1e-5)
+    assert classifier.score(far).raw == pytest.approx(0.0, abs=1e-6)
+
+
+def test_a_photo_one_pixel_wide_is_scored() -> None:
+    thin = make_features(offset=(224, 0), size=(2, 896))
+    assert 0 < make_classifier().score(thin).probability < 1
 
 
 def test_missing_or_broken_weights_are_named(tmp_path: Path) -> None:

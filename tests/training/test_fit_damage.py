@@ -37,7 +37,7 @@ from training.photo_scene import find_object
 from training.synthetic_damage import damage_photo
 
 COUNTS = ExampleCounts(photos_per_type=6, clothing_photos=4, goods_received=2, goods_listing=2, long_side=96)
-SETTINGS = HeadSettings(width=8, passes=12.0, pairs=6, n_heads=1)
+SETTINGS = HeadSettings(width=8, passes=6.0, pairs=6, n_heads=1)
 COLOURS = {"cup": (70, 120, 200), "vase": (200, 140, 60)}
 
 
@@ -150,9 +150,9 @@ def test_twins_cancel_what_the_goods_look_like() -> None:
     table = ExampleTable(
         fine=nothing.astype(np.float16), coarse=nothing.astype(np.float16), summary=summary,
         content=nothing.astype(np.float32), marks=nothing > 0, marks_known=nothing[:, 0] == 0,
-        damaged=np.arange(2 * n) % 2 == 1, product=np.array(["cup"] * (2 * n)), photo=np.array(["a"] * (2 * n)),
-        origin=np.array([DRAWN] * (2 * n)), twin=np.where(np.arange(2 * n) % 2 == 1, np.arange(2 * n) - 1, -1),
-    )  # fmt: skip
+        damaged=np.arange(2 * n) % 2 == 1, product=np.array(["cup"] * (2 * n)), photo=np.array(["a"] * (2 *
+        n)), origin=np.array([DRAWN] * (2 * n)), twin=np.where(np.arange(2 * n) % 2 == 1, np.arange(2 * n) -
+    1, -1), )  # fmt: skip
     views = fit_views(table, np.arange(2 * n))
     twin, _ = read_views(views, summary)
     assert twin[1::2].min() > twin[::2].max()
@@ -164,9 +164,7 @@ def test_drawn_pairs_hold_an_intact_and_a_damaged_photo_of_the_same_goods(
     examples = list(drawn_examples(train_photos, [], counts=COUNTS, rng=np.random.default_rng(0)))
     drawn = [example for example in examples if example.origin == DRAWN]
     assert {example.damaged for example in drawn} == {True, False}
-    assert all(
-        example.marks is not None and (example.marks.max() > 0.3) == example.damaged for example in drawn
-    )
+    assert all(example.marks is not None and (example.marks.max() > 0.3) == example.damaged for example in drawn)
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -1,11 +1,14 @@
-"""Fitting the listing matcher on tiny photos made here: it must learn, repeat itself and keep its promises."""
+"""Fitting the listing matcher on tiny photos: it must learn, repeat itself and keep its promises."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from models.errors import CalibrationError
 from models.goods_view import coarsen, read_view
@@ -16,16 +19,25 @@ from training.fit_listing import (
     ERROR_RATES_FILE,
     KINDS,
     FittedListing,
-    encode_photos,
     fit_listing,
     hold_out,
-    split_families,
-    without,
 )
 from training.listing_data import read_listing_photos
-from training.listing_head import Goods, HeadSettings, predict_likenesses, train_head
+from training.listing_head import Goods, HeadSettings, export_head, predict_likenesses, train_head
+from training.listing_table import encode_photos, split_families, without
 
-SETTINGS = HeadSettings(n_codes=16, n_colour_codes=8, epochs=12, batch_size=16, learning_rate=1e-2)
+SETTINGS = HeadSettings(
+    n_codes=16, n_colour_codes=8, epochs=8, batch_size=16, learning_rate=2e-2, hidden_cells=0.5, stand_ins=0.3
+)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny products of matrices only lose by threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +47,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fitted(data_dir: Path) -> FittedListing:
-    return fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=2, n_folds=2)
+    return fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
 
 
 def test_goods_of_unseen_families_are_told_from_others_and_from_their_siblings(
@@ -49,7 +61,7 @@ def test_goods_of_unseen_families_are_told_from_others_and_from_their_siblings(
 
 
 def test_a_seed_gives_the_same_matcher_twice(fitted: FittedListing, data_dir: Path) -> None:
-    again = fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=2, n_folds=2)
+    again = fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
 
     assert again.error_rates == fitted.error_rates
     assert (again.matcher.slopes_, again.matcher.intercept_) == (
@@ -72,13 +84,15 @@ def test_a_saved_matcher_scores_as_before(fitted: FittedListing, tmp_path: Path)
     assert loaded.encoder_digest == "tiny"
 
 
-def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(fitted: FittedListing, tmp_path: Path) -> None:
+def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(
+    fitted: FittedListing, tmp_path: Path
+) -> None:
     fitted.save(tmp_path)
     rates = json.loads((tmp_path / ERROR_RATES_FILE).read_text())
 
     assert tuple(rates) == KINDS
     assert all(0 <= p <= 1 for values in rates.values() for p in values)
-    assert len(rates["match"]) == sum(len(goods) * 8 for family, goods in FAMILIES.items() if family != "hat")
+    assert len(rates["match"]) == sum(len(goods) * 6 for family, goods in FAMILIES.items() if family != "hat")
     assert np.mean(rates["match"]) < np.mean(rates["random"])
 
 
@@ -87,7 +101,7 @@ def test_test_rows_are_never_read(data_dir: Path, tmp_path: Path, fitted: Fitted
     for path in (root / "grocery").rglob("hat-*.png"):
         path.unlink()
 
-    without_test = fit_listing(root, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=2, n_folds=2)
+    without_test = fit_listing(root, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
 
     assert without_test.error_rates == fitted.error_rates
 
@@ -120,7 +134,7 @@ def test_held_out_pairs_know_their_kind(data_dir: Path) -> None:
 
     pairs = hold_out(table, seed=0, settings=replace(SETTINGS, epochs=1), n_heads=1, n_folds=2)
 
-    assert np.bincount(pairs.kind).tolist() == [64, 64, 64 * 6]
+    assert np.bincount(pairs.kind).tolist() == [48, 48, 48 * 6]
 
 
 def test_numpy_and_torch_find_the_same_likenesses(data_dir: Path) -> None:
@@ -128,13 +142,11 @@ def test_numpy_and_torch_find_the_same_likenesses(data_dir: Path) -> None:
     encoder = TinyEncoder()
     table = encode_photos(photos, encoder=encoder)
     goods = Goods(listing=table.listing, received=table.received, goods=table.goods)
-    settings = replace(SETTINGS, epochs=1, hidden_cells=0.5, stand_ins=0.3)
+    settings = replace(SETTINGS, epochs=1)
     head = train_head(table.views, goods, settings=settings, seed=0)
-    torch_found = predict_likenesses(head, table.views, listing=table.listing[:3], received=table.received[:4])
-
-    from PIL import Image
-
-    from training.listing_head import export_head
+    torch_found = predict_likenesses(
+        head, table.views, listing=table.listing[:3], received=table.received[:4]
+    )
 
     weights = export_head(head)
     by_product = {photo.product: photo.listing for photo in photos}

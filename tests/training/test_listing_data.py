@@ -34,7 +34,7 @@ def test_a_row_becomes_a_record(tmp_path: Path) -> None:
 def test_every_bad_line_is_named(tmp_path: Path) -> None:
     root = write_table(tmp_path, "a,b,c,d,maybe,train\na,b,c,e,1,holdout\na,b,c,f,1,dev\n")
 
-    with pytest.raises(CaseFormatError, match="line 2.*maybe.*; line 3.*holdout"):
+    with pytest.raises(CaseFormatError, match=r"line 2.*maybe.*; line 3.*holdout"):
         read_listing_photos(root)
 
 

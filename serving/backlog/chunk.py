@@ -1,0 +1,157 @@
+"""A chunk of a backlog: a few rows parsed, their photos read, and all scored at once by `Suggester.suggest`.
+
+The same whatever engine runs it. Knows nothing of processes or of what is written where.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from models.case_file import CaseFile
+from models.domain import Case, Suggestion, parse_case
+from models.errors import CaseFormatError, EncoderError, ModelError
+from serving.backlog.photos import read_photos
+from serving.backlog.reading import Entry
+from serving.backlog.rows import Row, to_row
+
+_MAX_REASON = 1_000
+_MAX_PHOTO_BYTES_AT_ONCE = 64_000_000
+_CASE_ID = re.compile(r'"case_id"\s*:\s*"([^"\\]{1,128})"')
+
+RefusalKind = Literal["unreadable", "format", "duplicate", "scoring"]
+
+
+class Suggests(Protocol):
+    """What a backlog needs of `models.suggester.Suggester`; importing that one would load heavy libraries."""
+
+    model_version: str
+
+    def suggest(self, files: Sequence[CaseFile], *, now: datetime | None = None) -> list[Suggestion]: ...
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """now : the time of ruling, the same for the whole run"""
+
+    entries: tuple[Entry, ...]
+    now: datetime
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A row that has no suggestion.
+
+    line : 1-based; case_id, platform : None where the row doesn't say
+    """
+
+    source: str
+    line: int
+    case_id: str | None
+    platform: str | None
+    kind: RefusalKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A row that has one."""
+
+    row: Row
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """(platform, case_id)"""
+        return self.row["case"]["platform"], self.row["case_id"]
+
+
+Result = Scored | Refused
+
+
+def score_chunk(chunk: Chunk, suggester: Suggests) -> list[Result]:
+    """Return one result an entry, in order.
+
+    A case that can't be scored is refused alone. Raises ModelError or EncoderError when the model itself is unfit.
+    """
+    results: dict[int, Result] = {}
+    readable: list[tuple[int, CaseFile]] = []
+    held_bytes = 0
+    for place, entry in enumerate(chunk.entries):
+        parsed = parse_entry(entry)
+        if isinstance(parsed, Refused):
+            results[place] = parsed
+            continue
+        file = CaseFile(parsed, read_photos(parsed, entry.photos_dir))
+        n_bytes = sum(map(len, file.photos.values()))
+        if readable and held_bytes + n_bytes > _MAX_PHOTO_BYTES_AT_ONCE:
+            results.update(_suggest(readable, chunk, suggester))
+            readable, held_bytes = [], 0
+        readable.append((place, file))
+        held_bytes += n_bytes
+    results.update(_suggest(readable, chunk, suggester))
+    return [results[place] for place in range(len(chunk.entries))]
+
+
+def parse_entry(entry: Entry) -> Case | Refused:
+    """Return the case of an entry, or why there is none."""
+    if entry.data is None:
+        return Refused(entry.source, entry.line, None, None, "unreadable", entry.problem or "can't be read")
+    try:
+        text = entry.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return _malformed(entry, f"is not UTF-8 at byte {error.start}", text="")
+    try:
+        return parse_case(text)
+    except CaseFormatError as error:
+        return _malformed(entry, str(error), text=text)
+
+
+def refused_in_scoring(entry: Entry, reason: str) -> Refused:
+    """Return the refusal of a case that parsed, or would have, but can't be scored."""
+    parsed = parse_entry(entry)
+    if isinstance(parsed, Refused):
+        return parsed
+    return Refused(entry.source, entry.line, parsed.case_id, parsed.platform.value, "scoring", reason[:_MAX_REASON])
+
+
+def _suggest(readable: list[tuple[int, CaseFile]], chunk: Chunk, suggester: Suggests) -> Iterator[tuple[int, Result]]:
+    if not readable:
+        return
+    try:
+        suggestions = suggester.suggest([file for _, file in readable], now=chunk.now)
+    except (ModelError, EncoderError):
+        raise
+    except Exception as error:
+        if len(readable) > 1:
+            for one in readable:
+                yield from _suggest([one], chunk, suggester)
+        else:
+            place = readable[0][0]
+            yield place, refused_in_scoring(chunk.entries[place], f"can't be scored: {type(error).__name__}: {error}")
+        return
+    for (place, file), suggestion in zip(readable, suggestions, strict=True):
+        entry = chunk.entries[place]
+        yield place, Scored(to_row(suggestion, file.case, source=entry.source, line=entry.line))
+
+
+def _malformed(entry: Entry, reason: str, *, text: str) -> Refused:
+    case_id = _case_id(text)
+    return Refused(entry.source, entry.line, case_id, None, "format", _storable(reason)[:_MAX_REASON])
+
+
+def _case_id(text: str) -> str | None:
+    """Return the case_id that a malformed row seems to bear, to help find it."""
+    try:
+        decoded = json.loads(text)
+        found = decoded.get("case_id") if isinstance(decoded, dict) else None
+    except (ValueError, RecursionError):
+        match = _CASE_ID.search(text)
+        found = match.group(1) if match else None
+    return _storable(found)[:128] if isinstance(found, str) else None
+
+
+def _storable(text: str) -> str:
+    """Lone surrogates, which JSON may smuggle in, can't be written as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()

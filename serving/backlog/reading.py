@@ -1,0 +1,153 @@
+"""The rows of a backlog as a stream of entries, from any place on.
+
+An entry is the JSON text of one row, or says why there is none. Knows nothing of the intake format.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from serving.backlog.refusals import BacklogUnreadableError
+from serving.backlog.sources import Source
+
+MAX_LINE_BYTES = 8_000_000
+_SKIP_BYTES = 1 << 20
+_BATCH_ROWS = 64
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """How far a backlog was read: `line` lines or rows of the source at index `source`, and all sources before it."""
+
+    source: int = 0
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a backlog.
+
+    line : 1-based line (JSON Lines) or row (Parquet); data : its JSON, or None where `problem` says why
+    after : where reading goes on
+    """
+
+    source: str
+    line: int
+    after: Place
+    photos_dir: Path
+    data: bytes | None
+    problem: str | None = None
+
+
+def read_entries(
+    sources: Sequence[Source], *, start: Place | None = None, max_line_bytes: int = MAX_LINE_BYTES
+) -> Iterator[Entry]:
+    """Yield every row after `start`, in order; blank lines are left out.
+
+    max_line_bytes : longer rows are entries with a problem, and are never held in memory
+    Raises BacklogUnreadableError when a file vanishes or changes meanwhile.
+    """
+    start = start or Place()
+    for index, source in enumerate(sources):
+        if index < start.source:
+            continue
+        skip = start.line if index == start.source else 0
+        if source.problem is not None:
+            if not skip:
+                yield Entry(source.name, 1, Place(index, 1), source.photos_dir, None, source.problem)
+            continue
+        read = _parquet_rows if source.kind == "parquet" else _lines
+        try:
+            for line, last, data, problem in read(source.path, skip, max_line_bytes):
+                yield Entry(source.name, line, Place(index, last), source.photos_dir, data, problem)
+        except OSError as error:
+            raise BacklogUnreadableError(f"{source.path}: {error.strerror or error}") from error
+        if not source.is_unchanged():
+            raise BacklogUnreadableError(f"{source.path}: was changed while it was read")
+
+
+# line, last line covered, JSON text, problem
+_Row = tuple[int, int, bytes | None, str | None]
+
+
+def _lines(path: Path, skip: int, max_line_bytes: int) -> Iterator[_Row]:
+    with path.open("rb") as file:
+        number = 0
+        while (read := _next_line(file, max_line_bytes)) is not None:
+            number += 1
+            data, problem = read
+            if number <= skip:
+                continue
+            if number == 1:
+                data = data.removeprefix(_BYTE_ORDER_MARK)
+            if problem is not None:
+                yield number, number, None, problem
+            elif data.strip():
+                yield number, number, data, None
+
+
+def _next_line(file: BinaryIO, max_line_bytes: int) -> tuple[bytes, str | None] | None:
+    data = file.readline(max_line_bytes + 1)
+    if not data:
+        return None
+    if len(data) <= max_line_bytes or data.endswith(b"\n"):
+        return data, None
+    while (rest := file.readline(_SKIP_BYTES)) and not rest.endswith(b"\n"):
+        pass
+    return b"", f"is longer than {max_line_bytes} bytes"
+
+
+def _parquet_rows(path: Path, skip: int, max_line_bytes: int) -> Iterator[_Row]:
+    """A group of rows that can't be decoded is one row with a problem, from where decoding stopped."""
+    import pyarrow
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(path) as file:
+        end = 0
+        for group in range(file.metadata.num_row_groups):
+            row, end = end, end + int(file.metadata.row_group(group).num_rows)
+            if end <= skip:
+                continue
+            try:
+                for batch in file.iter_batches(_BATCH_ROWS, row_groups=[group], use_threads=False):
+                    if row + batch.num_rows <= skip:
+                        row += batch.num_rows
+                        continue
+                    for content in batch.to_pylist(maps_as_pydicts="strict"):
+                        row += 1
+                        if row > skip:
+                            data, problem = _as_json(content, max_line_bytes)
+                            yield row, row, data, problem
+            except (pyarrow.ArrowException, OSError, ValueError, KeyError) as error:
+                said = " ".join(str(error).split())[:300]
+                if row < end and row >= skip:
+                    yield row + 1, end, None, f"rows {row + 1} to {end} are not readable as Parquet: {said}"
+
+
+def _as_json(content: dict[str, Any], max_line_bytes: int) -> tuple[bytes | None, str | None]:
+    """A null in Parquet is an absent key: columns have every key in every row."""
+    try:
+        data = json.dumps(_without_nulls(content), ensure_ascii=False, default=_moment).encode()
+    except (TypeError, ValueError) as error:
+        return None, f"can't be written as JSON: {error}"
+    if len(data) > max_line_bytes:
+        return None, f"is longer than {max_line_bytes} bytes"
+    return data, None
+
+
+def _without_nulls(content: Any) -> Any:
+    if isinstance(content, dict):
+        return {key: _without_nulls(value) for key, value in content.items() if value is not None}
+    if isinstance(content, list):
+        return [_without_nulls(value) for value in content]
+    return content
+
+
+def _moment(value: object) -> str:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no place in a case")

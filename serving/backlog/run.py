@@ -1,0 +1,218 @@
+"""A run: the rows of a backlog through an engine into parts, from wherever the last stop left it.
+
+Parts are finished in the order of the backlog, so what is done is always a beginning of it, and the first of two rows
+with one case is the same one however often the run was stopped. Knows nothing of terminals.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pyarrow import parquet
+
+from serving.backlog.chunk import Chunk, Refused, Result, Scored
+from serving.backlog.engine import Engine
+from serving.backlog.manifest import RunManifest, records_of
+from serving.backlog.reading import MAX_LINE_BYTES, Entry, Place, read_entries
+from serving.backlog.refusals import RunChangedError
+from serving.backlog.sources import Source, find_sources
+from serving.backlog.summary import Summary, summarise
+from serving.backlog.triage import triage_table
+from serving.backlog.writing import OutputFolder, Part
+
+CHUNK_CASES = 32
+PART_CASES = 256
+
+_CHUNK_BYTES = 8_000_000
+
+# done rows, all rows (about: blank lines count), refused rows
+OnProgress = Callable[[int, int, int], None]
+
+
+def score_backlog(
+    backlog: str,
+    *,
+    out: Path,
+    engine: Engine,
+    photos_dir: Path | None = None,
+    fresh: bool = False,
+    now: datetime | None = None,
+    chunk_cases: int = CHUNK_CASES,
+    part_cases: int = PART_CASES,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    on_progress: OnProgress = lambda done, total, refused: None,
+) -> Summary:
+    """Score every row of `backlog` into `out`, going on where an earlier run of the same input stopped.
+
+    photos_dir : by default each file's own folder; fresh : discard what an earlier run left
+    now : time of ruling of a run that begins; one that goes on keeps its own, as it keeps part_cases and max_line_bytes
+    Raises BacklogError; what is finished stays finished.
+    """
+    started = time.perf_counter()
+    sources = find_sources(backlog, out=out, photos_dir=photos_dir)
+    folder = OutputFolder(out)
+    named = str(photos_dir.resolve()) if photos_dir is not None else None
+    with folder.held():
+        manifest = None if fresh else folder.manifest()
+        if manifest is not None:
+            _refuse(out, manifest.input_changes(sources, photos_dir=named))
+            _refuse(out, manifest.model_changes(engine.model_version))
+            folder.discard_derived()
+        else:
+            manifest = RunManifest(
+                run_id=uuid.uuid4().hex,
+                now=now or datetime.now(UTC),
+                model_version=engine.model_version,
+                photos_dir=named,
+                part_cases=part_cases,
+                max_line_bytes=max_line_bytes,
+                sources=records_of(sources),
+            )
+            folder.discard_derived()
+            folder.begin(manifest)
+        run = _Run(folder, manifest, sources, on_progress)
+        run.go_on(engine, chunk_cases=chunk_cases, started=started)
+        return run.finish()
+
+
+class _Run:
+    def __init__(
+        self, folder: OutputFolder, manifest: RunManifest, sources: Sequence[Source], on_progress: OnProgress
+    ) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.sources = sources
+        self.on_progress = on_progress
+        self.parts = folder.finished_parts(manifest)
+        self.first_places = _FirstPlaces()
+        for part in self.parts:
+            self.first_places.take_over(part, folder.part_path(part.number))
+
+    def go_on(self, engine: Engine, *, chunk_cases: int, started: float) -> None:
+        """Score what is not yet in a part. started : on the performance counter, when this session began"""
+        done = sum(part.n_scored + len(part.refused) for part in self.parts)
+        n_refused = sum(len(part.refused) for part in self.parts)
+        total = sum(source.n_rows or 1 for source in self.sources)
+        self.on_progress(done, total, n_refused)
+        ahead = _Ahead(
+            read_entries(
+                self.sources,
+                start=self.parts[-1].after if self.parts else Place(),
+                max_line_bytes=self.manifest.max_line_bytes,
+            )
+        )
+        results: list[Result] = []
+        for scored in engine.score(ahead.chunks(self.manifest, chunk_cases=chunk_cases)):
+            results += scored
+            done += len(scored)
+            n_refused += sum(isinstance(result, Refused) for result in scored)
+            self.on_progress(done, total, n_refused)
+            if len(results) == self.manifest.part_cases:
+                self._keep(results, after=ahead.place_after(len(results)), seconds=time.perf_counter() - started)
+                results, started = [], time.perf_counter()
+        if results:
+            self._keep(results, after=ahead.place_after(len(results)), seconds=time.perf_counter() - started)
+
+    def finish(self) -> Summary:
+        """Write what is made from all parts, the summary last."""
+        paths = [self.folder.part_path(part.number) for part in self.parts]
+        summary = summarise(self.manifest, self.parts, paths)
+        self.folder.write("refused.jsonl", (_as_line(refused) for part in self.parts for refused in part.refused))
+        self.folder.write_table("triage.parquet", triage_table(paths))
+        self.folder.write("summary.json", [(summary.model_dump_json(indent=1) + "\n").encode()])
+        return summary
+
+    def _keep(self, results: Sequence[Result], *, after: Place, seconds: float) -> None:
+        scored, refused = self.first_places.sort_out(results)
+        part = Part(self.manifest.run_id, len(self.parts), after, len(scored), tuple(refused), round(seconds, 3))
+        self.folder.write_part(part, scored)
+        self.parts.append(part)
+
+
+class _Ahead:
+    """Entries on their way to the engine, cut into chunks, and the places where reading would go on after them."""
+
+    def __init__(self, entries: Iterable[Entry]) -> None:
+        self._entries = entries
+        self._places: deque[Place] = deque()
+
+    def chunks(self, manifest: RunManifest, *, chunk_cases: int) -> Iterator[Chunk]:
+        """Yield chunks of at most `chunk_cases` entries and not many bytes; none reaches across the end of a part."""
+        batch: list[Entry] = []
+        n_bytes = 0
+        for number, entry in enumerate(self._entries, start=1):
+            self._places.append(entry.after)
+            batch.append(entry)
+            n_bytes += len(entry.data or b"")
+            if len(batch) == chunk_cases or n_bytes > _CHUNK_BYTES or number % manifest.part_cases == 0:
+                yield Chunk(tuple(batch), manifest.now)
+                batch, n_bytes = [], 0
+        if batch:
+            yield Chunk(tuple(batch), manifest.now)
+
+    def place_after(self, n_entries: int) -> Place:
+        """Return where reading goes on after so many more entries, and forget them."""
+        return [self._places.popleft() for _ in range(n_entries)][-1]
+
+
+class _FirstPlaces:
+    """Where each case of the backlog stood first; about 200 bytes a case."""
+
+    def __init__(self) -> None:
+        self._places: dict[bytes, tuple[str, int]] = {}
+
+    def sort_out(self, results: Iterable[Result]) -> tuple[list[Scored], list[Refused]]:
+        """Return (scored, refused), where a case met a second time is refused."""
+        scored, refused = [], []
+        for result in results:
+            if isinstance(result, Scored):
+                platform, case_id = result.identity
+                source, line = result.row["case"]["source"], result.row["case"]["line"]
+            elif result.platform is not None and result.case_id is not None:
+                platform, case_id, source, line = result.platform, result.case_id, result.source, result.line
+            else:
+                refused.append(result)
+                continue
+            first = self._take(platform, case_id, source, line)
+            if first is not None:
+                reason = f"the case already stands in {first[0]}, line {first[1]}"
+                refused.append(Refused(source, line, case_id, platform, "duplicate", reason))
+            elif isinstance(result, Scored):
+                scored.append(result)
+            else:
+                refused.append(result)
+        return scored, refused
+
+    def take_over(self, part: Part, path: Path) -> None:
+        """Take over what a finished part holds."""
+        with parquet.ParquetFile(path) as file:
+            rows = file.read(columns=["case_id", "case.platform", "case.source", "case.line"]).to_pylist()
+        for row in rows:
+            case = row["case"]
+            self._take(case["platform"], row["case_id"], case["source"], case["line"])
+        for refused in part.refused:
+            if refused.kind == "scoring" and refused.platform is not None and refused.case_id is not None:
+                self._take(refused.platform, refused.case_id, refused.source, refused.line)
+
+    def _take(self, platform: str, case_id: str, source: str, line: int) -> tuple[str, int] | None:
+        """Return where the case stood before, None if this is the first time."""
+        key = hashlib.blake2b(f"{platform}/{case_id}".encode(), digest_size=16).digest()
+        first = self._places.get(key)
+        if first is None:
+            self._places[key] = (source, line)
+        return first
+
+
+def _as_line(refused: Refused) -> bytes:
+    return (json.dumps(asdict(refused), ensure_ascii=False) + "\n").encode()
+
+
+def _refuse(out: Path, changes: list[str]) -> None:
+    if changes:
+        raise RunChangedError(out, changes)

@@ -1,0 +1,72 @@
+"""A worker process: loads the model once, then scores the chunks that come through its pipe.
+
+It ends when the pipe closes, so it never outlives the process that started it. Holds no state worth keeping. Knows
+nothing of other workers.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+from models.errors import ReviewError
+from serving.backlog.chunk import Chunk, Result, Suggests, score_chunk
+
+Load = Callable[[], Suggests]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The model is loaded."""
+
+    model_version: str
+
+
+@dataclass(frozen=True)
+class Done:
+    results: list[Result]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The model can't be loaded or used; no other worker could either."""
+
+    reason: str
+
+
+Message = Ready | Done | Failed
+
+
+def work(pipe: Connection, load: Load) -> None:
+    """Serve chunks until the pipe closes.
+
+    load : picklable, called once in this process
+    """
+    try:
+        suggester = load()
+    except Exception as error:
+        _send(pipe, Failed(f"the model can't be loaded: {_said(error)}"))
+        return
+    _send(pipe, Ready(suggester.model_version))
+    while True:
+        try:
+            chunk: Chunk = pipe.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: Message = Done(score_chunk(chunk, suggester))
+        except Exception as error:
+            answer = Failed(f"scoring failed: {_said(error)}")
+        if not _send(pipe, answer):
+            return
+
+
+def _send(pipe: Connection, message: Message) -> bool:
+    try:
+        pipe.send(message)
+    except OSError:
+        return False
+    return True
+
+
+def _said(error: Exception) -> str:
+    return str(error) if isinstance(error, ReviewError) else f"{type(error).__name__}: {error}"

@@ -1,0 +1,295 @@
+"""`evidence-review`: the service and its tools from the command line.
+
+Wires settings, progress and output; holds no rules. Heavy libraries are loaded inside the commands that need them.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from models.errors import CaseFormatError, InputError, ReviewError
+
+if TYPE_CHECKING:
+    from models.suggester import Suggester
+    from serving.house import House
+    from serving.settings import Settings
+
+app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
+users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
+app.add_typer(users, name="user")
+console = Console()
+errors = Console(stderr=True)
+
+BAD_INPUT = 2
+Host = Annotated[str | None, typer.Option(help="Address to listen on; default: the setting.")]
+Port = Annotated[int | None, typer.Option(help="Port to listen on; default: the setting.", min=1, max=65535)]
+UserName = Annotated[str, typer.Argument(help="The user's name.")]
+
+
+@app.command()
+def serve(host: Host = None, port: Port = None) -> None:
+    """Run the desk and the API. Works without a model too: then nothing is suggested."""
+    from serving.house import build_house
+    from serving.logs import configure_logs
+
+    with _reported():
+        settings = _settings()
+        configure_logs(settings.log_level)
+        _run(build_house(settings, _suggester_if_any(settings)), host, port)
+
+
+@app.command()
+def suggest(
+    case_file: Annotated[Path, typer.Argument(metavar="CASE.json", help="A case in the intake format.")],
+    photos: Annotated[Path | None, typer.Option(help="Photos folder; default: the case file's own.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the suggestion as JSON.")] = False,
+) -> None:
+    """Suggest a ruling for one case. Nothing is stored."""
+    from models.case_file import CaseFile
+    from models.domain import parse_case
+    from serving.backlog.photos import read_photos
+    from serving.printed import suggestion_page
+
+    with _reported():
+        try:
+            case = parse_case(case_file.read_bytes(), source=case_file.name)
+        except OSError as error:
+            _stop(f"{case_file}: {error.strerror}", code=BAD_INPUT)
+        folder = photos or case_file.parent
+        if not folder.is_dir():
+            _stop(f"--photos: {folder} is not a folder", code=BAD_INPUT)
+        file = CaseFile(case, read_photos(case, folder))
+        settings = _settings()
+        with errors.status("Loading the model and reading the evidence ..."):
+            suggestion = _suggester(settings).suggest([file])[0]
+        if as_json:
+            sys.stdout.write(suggestion.model_dump_json(indent=1) + "\n")
+        else:
+            console.print(suggestion_page(suggestion, case))
+
+
+@app.command()
+def demo(host: Host = None, port: Port = None) -> None:
+    """Take in the sample cases, score them, show them, and serve the desk."""
+    from serving.demo import demo_user, overview, score_samples, take_in_samples
+    from serving.house import build_house
+    from serving.logs import configure_logs
+
+    with _reported():
+        settings = _settings()
+        configure_logs("warning")
+        house = build_house(settings, _suggester_if_any(settings))
+        with _progress() as progress:
+            cases = take_in_samples(house, progress=progress)
+            if house.scoring.suggester is not None:
+                score_samples(house, cases, progress=progress)
+        console.print(overview([house.store.view(key) for key in cases.keys]))
+        link = house.gatekeeper.make_link(demo_user(house), by="system:demo")
+        console.print("\n[bold]The desk is open.[/] Sign in once with:")
+        console.print(_link(settings, link, host, port), style="bold cyan", soft_wrap=True, markup=False)
+        console.print("Stop with Ctrl+C.\n")
+        _run(house, host, port)
+
+
+@app.command()
+def worker() -> None:
+    """Score waiting cases, beside a service that runs elsewhere, until stopped."""
+    from serving.house import build_house
+    from serving.logs import configure_logs
+
+    with _reported():
+        settings = _settings()
+        configure_logs(settings.log_level)
+        with errors.status("Loading the model ..."):
+            suggester = _suggester(settings)
+        scoring = build_house(settings, suggester).worker()
+        try:
+            scoring.run()
+        except KeyboardInterrupt:
+            scoring.stop()
+
+
+@app.command()
+def export_outcomes(
+    since: Annotated[str | None, typer.Option(help="Decisions from this time on, RFC 3339 with an offset.")] = None,
+    until: Annotated[str | None, typer.Option(help="Decisions before this time.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write to; default: the setting.")] = None,
+) -> None:
+    """Write standing decisions as labelled outcomes, with their cases masked."""
+    from serving.export import export_outcomes as export
+
+    with _reported():
+        house = _house()
+        with errors.status("Exporting ..."):
+            folder = export(
+                house.store,
+                house.photo_intake,
+                out or house.settings.outcomes_dir,
+                by="system:cli",
+                since=_moment(since, "--since"),
+                until=_moment(until, "--until"),
+            )
+        console.print(str(folder), markup=False, soft_wrap=True)
+
+
+@users.command("add")
+def add_user(
+    name: UserName,
+    role: Annotated[str, typer.Option(help="arbitrator, lead, auditor, engineer or service.")],
+    password: Annotated[bool, typer.Option("--password", help="Ask for a password.")] = False,
+) -> None:
+    """Add a user. Without a password, `user link` or `user token` lets them in."""
+    from serving.records import Role
+
+    with _reported():
+        if role not in set(Role):
+            raise InputError(f"must be one of {', '.join(Role)}", field="--role")
+        secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
+        user = _house().gatekeeper.add_user(name, role=Role(role), password=secret, by="system:cli")
+        console.print(f"added {user.name} ({user.role.value})", markup=False)
+
+
+@users.command("list")
+def list_users() -> None:
+    """List the users."""
+    from rich.table import Table
+
+    with _reported():
+        table = Table("name", "role")
+        for user in _house().store.accounts.everyone():
+            table.add_row(escape(user.name), user.role.value)
+        console.print(table)
+
+
+@users.command("token")
+def make_token(
+    name: UserName,
+    label: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
+    revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the tokens of that label instead.")] = False,
+) -> None:
+    """Make an API token and print it; it can't be read again."""
+    with _reported():
+        house = _house()
+        user = house.store.accounts.named(name)
+        if revoke:
+            n_revoked = house.store.accounts.revoke_tokens(user, label=label, by="system:cli")
+            console.print(f"revoked {n_revoked}")
+        else:
+            console.print(house.gatekeeper.make_token(user, label=label, by="system:cli"), markup=False, soft_wrap=True)
+
+
+@users.command("link")
+def make_link(name: UserName, host: Host = None, port: Port = None) -> None:
+    """Make a one-time sign-in link and print it."""
+    with _reported():
+        house = _house()
+        link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli")
+        console.print(_link(house.settings, link, host, port), markup=False, soft_wrap=True)
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from serving.settings import PREFIX, Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [(PREFIX + "_".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
+        raise CaseFormatError(problems, source="settings") from error
+
+
+def _house() -> "House":
+    from serving.house import build_house
+
+    return build_house(_settings())
+
+
+def _suggester(settings: "Settings") -> "Suggester":
+    _quiet_libraries()
+    from models.registry import load_suggester
+
+    return load_suggester(settings.model_dir, cache_dir=settings.cache_dir)
+
+
+def _suggester_if_any(settings: "Settings") -> "Suggester | None":
+    try:
+        with errors.status("Loading the model (the first time prepares the encoders, about a minute) ..."):
+            return _suggester(settings)
+    except ReviewError as error:
+        errors.print(f"[bold yellow]No model:[/] {escape(str(error))}. Nothing will be suggested.", soft_wrap=True)
+        return None
+
+
+def _quiet_libraries() -> None:
+    """Keep the libraries' own bars and notices out of ours."""
+    for name, value in (("TRANSFORMERS_VERBOSITY", "error"), ("HF_HUB_DISABLE_PROGRESS_BARS", "1")):
+        os.environ.setdefault(name, value)
+
+
+def _run(house: "House", host: str | None, port: int | None) -> None:
+    import uvicorn
+
+    from serving.app import create_app
+
+    settings = house.settings
+    uvicorn.run(
+        create_app(settings, house=house),
+        host=host or settings.host,
+        port=port or settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+
+
+def _link(settings: "Settings", token: str, host: str | None, port: int | None) -> str:
+    shown = host or settings.host
+    name = "127.0.0.1" if shown in ("0.0.0.0", "::") else shown  # noqa: S104  shown only
+    return f"http://{name}:{port or settings.port}/sign-in?token={token}"
+
+
+def _moment(text: str | None, option: str) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InputError("must be a time such as 2026-03-01T00:00:00+08:00", field=option) from error
+    if moment.tzinfo is None:
+        raise InputError("needs an offset, such as +08:00", field=option)
+    return moment.astimezone(UTC)
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors
+    )
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Say a deliberate error in a line or a line a field, and leave with a code: 2 for bad input, else 1."""
+    try:
+        yield
+    except CaseFormatError as error:
+        for field, message in error.problems:
+            where = f"{error.source}: " if error.source else ""
+            errors.print(f"{where}{field}: {message}", markup=False, soft_wrap=True)
+        raise typer.Exit(BAD_INPUT) from error
+    except ReviewError as error:
+        _stop(str(error), code=BAD_INPUT if isinstance(error, InputError) else 1)
+
+
+def _stop(message: str, *, code: int) -> NoReturn:
+    errors.print(message, markup=False, soft_wrap=True)
+    raise typer.Exit(code)

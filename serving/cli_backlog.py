@@ -1,0 +1,82 @@
+"""`evidence-review score`: a backlog of waiting cases from files into files.
+
+Wires settings, engine and progress; knows nothing of how anything is scored.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+_STOPPED = 130
+
+
+def score(
+    backlog: Annotated[str, typer.Argument(help="JSON Lines or Parquet: a file, a folder or a quoted glob.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder for the results; an unfinished run in it goes on.", file_okay=False)
+    ],
+    photos: Annotated[
+        Path | None, typer.Option(help="Folder that photo paths are relative to; by default each file's own folder.")
+    ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=256, help="Worker processes; by default one a core.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Only `pool`, processes on this machine; `ray` is not there yet.")
+    ] = "pool",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Discard what an earlier run left in --out.")] = False,
+) -> None:
+    """Score a backlog of cases. Stopped at any point, the same command goes on where it stopped."""
+    if engine != "pool":
+        raise typer.BadParameter(f"{engine!r}: only `pool` is there now", param_hint="--engine")
+    if photos is not None and not photos.is_dir():
+        raise typer.BadParameter(f"{photos} is not a folder", param_hint="--photos")
+    from models.errors import ReviewError
+    from serving.backlog.engine import PoolEngine
+    from serving.backlog.progress import RunProgress
+    from serving.backlog.run import score_backlog
+    from serving.backlog.shipped import loader
+    from serving.settings import Settings
+
+    console = Console(stderr=True)
+    settings = Settings()
+    load = loader(settings.model_dir, cache_dir=settings.cache_dir)
+    try:
+        with (
+            RunProgress(console) as progress,
+            PoolEngine(load, processes=processes or len(os.sched_getaffinity(0))) as pool,
+        ):
+            summary = score_backlog(
+                backlog,
+                out=out,
+                engine=pool,
+                photos_dir=photos,
+                fresh=fresh,
+                max_line_bytes=settings.max_case_bytes,
+                on_progress=progress.show,
+            )
+    except KeyboardInterrupt:
+        console.print(f"stopped; the finished parts are in {out}, and the same command goes on")
+        raise typer.Exit(_STOPPED) from None
+    except ReviewError as error:
+        console.print(f"[red]{_plain(str(error))}[/red]")
+        raise typer.Exit(2) from error
+    rate = summary.throughput.cases_per_s
+    console.print(
+        f"{summary.n_scored} cases scored by {summary.model_version}"
+        + (f" at {rate:.1f} a second" if rate is not None else "")
+        + f": {summary.safe} with one ruling left, {summary.n_abstained} without a suggestion."
+    )
+    if summary.n_refused:
+        console.print(
+            f"[yellow]{summary.n_refused} rows refused; {_plain(str(out / 'refused.jsonl'))} says why[/yellow]"
+        )
+    typer.echo(str(out / "summary.json"))
+
+
+def _plain(text: str) -> str:
+    """Keep rich from reading [words] of ours as markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,133 @@
+"""Decisions out of the service: outcomes in the case format, with their cases masked, for training to read.
+
+An export is a folder named by what it holds, whole or not there at all. Knows nothing of training.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.domain import Case, Outcome
+from serving.audit import Action
+from serving.masking import mask, masked_case, pseudonym
+from serving.photo_intake import PhotoIntake
+from serving.records import ExportedDecision
+from serving.refusals import PhotoCorruptError, StorageError
+from serving.store import Store
+
+_ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
+
+
+def export_outcomes(
+    store: Store,
+    photos: PhotoIntake,
+    directory: Path,
+    *,
+    by: str,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Path:
+    """Write the standing decisions of [since, until) under `directory` and return the new folder.
+
+    The folder holds outcomes.jsonl, cases.jsonl (the version that was judged), photos/ by digest and manifest.json
+    with every file's sha256. Its name is a digest of its content: the same decisions give the same folder.
+    Raises StorageError when the folder can't be written.
+    """
+    decided = store.standing_decisions(since=since, until=until)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=directory, prefix=".new-"))
+    except OSError as error:
+        raise StorageError(f"{directory} can't be written: {error.strerror}") from error
+    try:
+        _write_rows(draft / "outcomes.jsonl", (_outcome(item) for item in decided))
+        _write_rows(draft / "cases.jsonl", (_case(item, photos, draft) for item in decided))
+        files = {str(path.relative_to(draft)): _sha256(path) for path in sorted(draft.rglob("*")) if path.is_file()}
+        name = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+        target = directory / name
+        if not target.exists():
+            manifest = {
+                "schema_version": 1,
+                "created_at": datetime.now(UTC).isoformat(),
+                "since": since.isoformat() if since else None,
+                "until": until.isoformat() if until else None,
+                "n_outcomes": len(decided),
+                "files": files,
+            }
+            _write_whole(draft / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+            draft.rename(target)
+    except OSError as error:
+        raise StorageError(f"{directory} can't be written: {error.strerror}") from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{name}", detail={"n_outcomes": len(decided)})
+    return target
+
+
+def _outcome(item: ExportedDecision) -> dict[str, Any]:
+    decision = item.decision
+    outcome = Outcome(
+        case_id=decision.case_id,
+        platform=decision.platform,
+        ruling=decision.ruling,
+        responsible=decision.responsible,
+        outbound_freight=decision.remedy.outbound_freight,
+        return_freight=decision.remedy.return_freight,
+        refund_minor=decision.remedy.refund_minor,
+        decided_by=pseudonym("p", decision.decided_by, platform="desk"),
+        decided_at=decision.decided_at,
+        why=mask(decision.reason),
+        suggestion_id=decision.suggestion_id,
+        suggestion_shown=decision.suggestion_shown,
+        agreed=decision.agreed,
+        review_seconds=decision.review_seconds,
+        overturned_on_appeal=item.overturned_on_appeal,
+    )
+    return outcome.model_dump(mode="json")
+
+
+def _case(item: ExportedDecision, photos: PhotoIntake, folder: Path) -> dict[str, Any]:
+    case = masked_case(item.version.case)
+    paths = {
+        photo_id: path
+        for photo_id, digest in item.version.digests.items()
+        if (path := _copy_photo(photos, digest, folder)) is not None
+    }
+    listed = tuple(photo.model_copy(update={"path": paths.get(photo.photo_id)}) for photo in case.photos)
+    exported: Case = case.model_copy(update={"photos": listed})
+    return exported.model_dump(mode="json")
+
+
+def _copy_photo(photos: PhotoIntake, digest: str, folder: Path) -> str | None:
+    """A stored photo whose bytes are altered or gone is absent from the export as from scoring."""
+    try:
+        data, media_type = photos.original(digest)
+    except PhotoCorruptError:
+        return None
+    path = folder / "photos" / (digest.removeprefix("sha256:") + _ENDINGS.get(media_type, ""))
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return str(path.relative_to(folder))
+
+
+def _write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    _write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def _write_whole(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,75 @@
+"""Cues find their words, are all used, and never take long, however hostile the text."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from models import cues
+from models.cues import CUES_FILE, load_cues, shipped_cues
+from models.errors import RulePackError
+
+MODELS = Path(cues.__file__).parent
+
+
+@pytest.mark.parametrize(
+    ("cue", "text", "held"),
+    [
+        ("promise_of_breakage_cover", "破损包赔", True),
+        ("promise_of_breakage_cover", "包装精美", False),
+        ("promise_of_no_reason_return", "支持七天无理由退换", True),
+        ("no_reason_return_excluded", "定制商品", True),
+        ("no_reason_return_excluded", "非定制商品", False),
+        ("consent_to_handing_over", "放驿站就行", True),
+        ("consent_to_handing_over", "Please leave it with the neighbour", True),
+        ("consent_denied", "未经同意放柜", True),
+        ("damage_noted_on_delivery", "签收单注明外箱破损", True),
+        ("names_video", "我有开箱视频", True),
+        ("names_video", "videogame console", False),
+        ("perishable", "草莓 3斤", True),
+        ("perishable", "a caked brush", False),
+        ("plural_lot", "玻璃杯 6只装", True),
+        ("plural_lot", "set of 4 mugs", True),
+        ("part_of_lot", "有3个碎了", True),
+        ("part_of_lot", "two of the glasses were smashed", True),
+        ("dangerous", "快递不收", True),
+        ("undeliverable", "SOLD OUT, sorry", True),
+        ("weak_provenance", "手写收据", True),
+        ("not_the_recipient", "非本人签收", True),
+        ("not_the_recipient", "nothing unusual", False),
+    ],
+)
+def test_a_cue_is_held_by_its_words_and_not_by_their_look_alikes(cue: str, text: str, held: bool) -> None:
+    assert shipped_cues().has(cue, text) is held
+
+
+def test_an_absent_text_holds_no_cue() -> None:
+    for cue in shipped_cues().patterns:
+        assert shipped_cues().has(cue, None) is False
+        assert shipped_cues().has(cue, "") is False
+
+
+def test_no_cue_holds_where_nothing_is_said() -> None:
+    for text in ("你好", "在吗？", "Hello there", "🙂", " \n\t"):
+        assert [cue for cue in shipped_cues().patterns if shipped_cues().has(cue, text)] == []
+
+
+def test_every_cue_is_read_by_some_module() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in MODELS.glob("*.py"))
+    assert [cue for cue in shipped_cues().patterns if f'"{cue}"' not in code] == []
+
+
+@pytest.mark.parametrize("unit", ["a", "1", "一", "没", " ", "1 ", "one ", "七天", "return ", "放到", "no "])
+def test_the_longest_hostile_text_is_read_at_once(unit: str) -> None:
+    text = (unit * 20_000)[:20_000]
+    started = time.perf_counter()
+    for cue in shipped_cues().patterns:
+        shipped_cues().has(cue, text)
+    assert time.perf_counter() - started < 2.0
+
+
+def test_a_pattern_that_does_not_compile_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "cues.yaml"
+    path.write_text(CUES_FILE.read_text(encoding="utf-8") + "\nbroken: '('\n", encoding="utf-8")
+    with pytest.raises(RulePackError, match=r"cues\.yaml: broken"):
+        load_cues(path)

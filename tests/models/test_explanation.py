@@ -1,0 +1,121 @@
+"""An effect is what leaving the piece out changes; a linear ruling of known weights is the oracle."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto
+from models.explanation import explain, fact_label
+from models.findings import read_findings
+from models.ruling import RULINGS
+from models.vocabulary import Party, PhotoRole, Ruling, StatementLabel
+from tests.builders import build_case, build_evidence, happened, hours, said, signed
+
+CHAT = [
+    {"message_id": f"m{place + 1}", "at": hours(50 + place), "speaker": speaker, "text": "…"}
+    for place, speaker in enumerate(["buyer", "seller", "platform"])
+]
+CASE = build_case(
+    chat=CHAT,
+    photos=[{"photo_id": "p2", "role": "received", "filed_by": "buyer"}],
+    logistics=[signed("locker")],
+    timeline=[happened("refund_applied", "buyer")],
+    documents=[{"document_id": "d1", "kind": "video", "filed_by": "seller"}],
+)
+EVIDENCE = build_evidence(
+    CASE,
+    said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.9}, place=0),
+    said("seller", {StatementLabel.DENIES_FAULT: 0.8}, place=1),
+    said("platform", place=2),
+    photos=(ScoredPhoto("p2", PhotoRole.RECEIVED, "buyer", 0.9, (1, 2, 3, 4)),),
+    match=ListingMatch("p1", "p2", 0.2),
+)
+WEIGHTS = {"m1": 0.20, "p2": 0.10, "logistics.0": 0.05, "m2": -0.15, "p1|p2": -0.02}
+
+
+def linear(weights: dict[str, float]) -> Callable[[CaseEvidence], NDArray[np.float64]]:
+    """Return a ruling in which each piece present adds its weight to `refund`, taken from `dismiss`."""
+
+    def rule(evidence: CaseEvidence) -> NDArray[np.float64]:
+        refund = 0.6 + sum(weight for ref, weight in weights.items() if evidence.counts(ref))
+        probabilities = np.zeros(len(RULINGS))
+        probabilities[RULINGS.index(Ruling.REFUND)] = refund
+        probabilities[RULINGS.index(Ruling.DISMISS)] = 1 - refund
+        return probabilities
+
+    return rule
+
+
+def explained(evidence: CaseEvidence = EVIDENCE, weights: dict[str, float] = WEIGHTS) -> tuple[Any, ...]:
+    rule = linear(weights)
+    return explain(evidence, read_findings(evidence), rule(evidence), rule=rule)
+
+
+def test_effects_are_what_leaving_each_piece_out_changes_strongest_first() -> None:
+    found = [("|".join(p.ref) if isinstance(p.ref, tuple) else p.ref, p.effect) for p in explained()]
+    assert found == [
+        ("m1", pytest.approx(0.20)),
+        ("m2", pytest.approx(-0.15)),
+        ("p2", pytest.approx(0.10)),
+        ("logistics.0", pytest.approx(0.05)),
+        ("p1|p2", pytest.approx(-0.02)),
+    ]
+
+
+def test_each_piece_favours_the_side_it_moves_the_ruling_towards() -> None:
+    assert {str(piece.ref): piece.favours for piece in explained()} == {
+        "m1": Party.BUYER,
+        "m2": Party.SELLER,
+        "p2": Party.BUYER,
+        "logistics.0": Party.BUYER,
+        "('p1', 'p2')": Party.SELLER,
+    }
+
+
+def test_each_kind_of_piece_says_what_it_shows() -> None:
+    by_ref = {str(piece.ref): piece for piece in explained()}
+    assert (by_ref["m1"].kind, by_ref["m1"].label, by_ref["m1"].probability) == ("statement", "claims_damage", 0.9)
+    assert (by_ref["p2"].kind, by_ref["p2"].label, by_ref["p2"].region) == ("photo", "damaged", (1, 2, 3, 4))
+    assert (by_ref["('p1', 'p2')"].kind, by_ref["('p1', 'p2')"].label) == ("listing_match", "match")
+    assert (by_ref["logistics.0"].kind, by_ref["logistics.0"].label) == ("fact", "signed_by_locker")
+
+
+def test_an_intact_photo_has_no_region() -> None:
+    photo = ScoredPhoto("p2", PhotoRole.RECEIVED, "buyer", 0.2, (1, 2, 3, 4), 0.8)
+    (piece,) = explained(build_evidence(CASE, photos=(photo,)), {"p2": 0.1})
+    assert (piece.label, piece.region, piece.out_of_distribution) == ("intact", None, True)
+
+
+def test_what_moves_nothing_is_not_shown() -> None:
+    assert explained(weights={"m1": 0.004}) == ()
+
+
+def test_the_other_sides_strongest_piece_is_shown_however_faint() -> None:
+    chat = [{"message_id": f"m{i}", "at": hours(50), "speaker": "buyer", "text": "碎"} for i in range(1, 16)]
+    case = build_case(chat=chat)
+    statements = [said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.9}, place=i, ref=f"m{i + 1}") for i in range(15)]
+    weights = {f"m{i}": 0.01 + i / 1000 for i in range(2, 16)} | {"m1": -0.006}
+    found = explained(build_evidence(case, *statements), weights)
+    assert [piece.ref for piece in found] == [f"m{i}" for i in range(15, 5, -1)] + ["m1"]
+
+
+@pytest.mark.parametrize(
+    ("ref", "label"),
+    [
+        ("timeline.0", "refund_applied_by_buyer"),
+        ("logistics.0", "signed_by_locker"),
+        ("documents.d1", "video_filed_by_seller"),
+        ("documents.d9", "d9"),
+        ("order.goods_state", "goods_received"),
+        ("order.receipt_confirmed_at", "receipt_not_confirmed"),
+        ("listing.fragile", "fragile"),
+        ("p2", "received_photo_filed_by_buyer"),
+        ("m3", "message"),
+        ("buyer_statement", "buyer_statement"),
+    ],
+)
+def test_facts_are_named_for_what_happened(ref: str, label: str) -> None:
+    assert fact_label(CASE, ref) == label

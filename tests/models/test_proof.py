@@ -1,0 +1,183 @@
+"""What each side has proved: photos, papers and admissions count, loud words don't, a missed deadline costs."""
+
+from typing import Any
+
+import pytest
+
+from models.cues import shipped_cues
+from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto
+from models.proof import (
+    buyer_fault,
+    changed_mind,
+    condition_at_sign_off,
+    explanation_or_rebuttal,
+    inspection_report,
+    prima_facie,
+    provenance,
+    seller_admits,
+)
+from models.vocabulary import PhotoRole, StatementLabel
+from tests.builders import build_case, build_evidence, happened, said, signed
+
+CUES = shipped_cues()
+ADMITS_USE = StatementLabel.ADMITS_USE_OR_FAULT
+ADMITS_FAULT = StatementLabel.ADMITS_FAULT
+
+
+def paper(kind: str, filed_by: str, note: str = "") -> dict[str, Any]:
+    return {"document_id": "d1", "kind": kind, "filed_by": filed_by, "note": note}
+
+
+def photo(damaged: float | None = 0.9, role: PhotoRole = PhotoRole.RECEIVED, *, filed_by: str = "buyer") -> ScoredPhoto:
+    return ScoredPhoto("p1", role, filed_by, damaged)
+
+
+def shown(evidence: CaseEvidence) -> float:
+    return prima_facie(evidence, CUES).probability
+
+
+def at_sign_off(evidence: CaseEvidence) -> float:
+    return condition_at_sign_off(evidence, CUES).probability
+
+
+def rebutted(evidence: CaseEvidence) -> float:
+    return explanation_or_rebuttal(evidence, CUES).probability
+
+
+def case(**changes: Any) -> Any:
+    return build_case(**changes)
+
+
+def test_without_evidence_nobody_has_proved_anything() -> None:
+    nothing = build_evidence(case(claim="quality_defect"))
+    for finding in (
+        seller_admits(nothing),
+        buyer_fault(nothing),
+        changed_mind(nothing),
+        prima_facie(nothing, CUES),
+        condition_at_sign_off(nothing, CUES),
+        explanation_or_rebuttal(nothing, CUES),
+        inspection_report(nothing),
+        provenance(nothing, CUES),
+    ):
+        assert finding.probability == 0
+        assert finding.supported_by == ()
+
+
+def test_a_photo_that_shows_damage_proves_more_than_one_that_shows_none() -> None:
+    assert shown(build_evidence(photos=(photo(0.95),))) > 0.7
+    assert shown(build_evidence(photos=(photo(0.05),))) < 0.5
+
+
+def test_a_photo_the_seller_filed_proves_nothing_for_the_buyer() -> None:
+    assert shown(build_evidence(photos=(photo(filed_by="seller"),))) == 0
+
+
+def test_other_goods_than_listed_speak_for_a_mismatch_and_the_same_goods_against_it() -> None:
+    claimed = case(claim="not_as_described")
+
+    def match(mismatch: float) -> CaseEvidence:
+        return build_evidence(claimed, photos=(photo(None),), match=ListingMatch("p0", "p1", mismatch))
+
+    plain = shown(build_evidence(claimed, photos=(photo(None),)))
+    assert shown(match(0.05)) < plain < shown(match(0.95))
+    assert shown(match(0.95).without("p0|p1")) == plain
+    assert rebutted(match(0.05)) > rebutted(match(0.95))
+
+
+@pytest.mark.parametrize("kind", ["inspection_report", "video", "other"])
+def test_a_paper_of_the_buyer_shows_the_condition_and_can_be_left_out(kind: str) -> None:
+    evidence = build_evidence(case(documents=[paper(kind, "buyer")]))
+    assert shown(evidence) >= 0.5
+    assert shown(evidence.without("documents.d1")) == 0
+    assert shown(build_evidence(case(documents=[paper(kind, "seller")]))) == 0
+
+
+def test_an_admission_of_the_seller_proves_the_claim_and_silences_the_rebuttal() -> None:
+    denied = said("seller", {StatementLabel.DENIES_FAULT: 0.9}, place=0)
+    admitted = said("seller", {ADMITS_FAULT: 0.95}, place=1)
+    assert shown(build_evidence(None, denied, admitted)) > 0.8
+    assert rebutted(build_evidence(None, denied, admitted)) < rebutted(build_evidence(None, denied))
+
+
+def test_an_admission_in_the_sellers_own_account_counts_like_one_in_the_chat() -> None:
+    account = build_evidence(None, said("seller", {ADMITS_FAULT: 0.9}, place=-1, ref="seller_statement"))
+    assert seller_admits(account).probability == pytest.approx(0.9)
+    assert seller_admits(account).supported_by == ("seller_statement",)
+
+
+def test_rudeness_threats_and_pleas_prove_nothing() -> None:
+    loud = build_evidence(
+        None,
+        said("buyer", {StatementLabel.ABUSIVE: 0.99, StatementLabel.CLAIMS_DAMAGE: 0.99}, place=0),
+        said("seller", {StatementLabel.ABUSIVE: 0.99, StatementLabel.REFUSES: 0.99}, place=1),
+    )
+    assert shown(loud) < 0.05
+    assert rebutted(loud) < 0.05
+    assert at_sign_off(loud) < 0.05
+
+
+def test_a_prompt_complaint_proves_the_condition_at_sign_off_and_a_late_one_less() -> None:
+    def complained(at: float) -> float:
+        timeline = [happened("refund_applied", "buyer", at=at)]
+        logistics = [signed("buyer", at=48)]
+        return at_sign_off(build_evidence(case(timeline=timeline, logistics=logistics), photos=(photo(),)))
+
+    assert complained(50) > complained(90) > complained(48 + 24 * 20)
+
+
+def test_the_buyers_own_act_undoes_the_proof_of_condition() -> None:
+    dropped = said("buyer", {ADMITS_USE: 0.95}, place=0)
+    plain = at_sign_off(build_evidence(photos=(photo(),)))
+    assert at_sign_off(build_evidence(None, dropped, photos=(photo(),))) < 0.5 * plain
+
+
+def test_use_explains_damage_but_changes_no_label() -> None:
+    dropped = said("buyer", {ADMITS_USE: 0.95}, place=0)
+    broke = buyer_fault(build_evidence(case(claim="damaged"), dropped)).probability
+    relabelled = buyer_fault(build_evidence(case(claim="counterfeit"), dropped)).probability
+    assert broke > 0.6
+    assert relabelled < 0.3
+
+
+def test_the_sellers_accusation_alone_is_hardly_a_fault_of_the_buyer() -> None:
+    blamed = said("seller", {StatementLabel.BLAMES_BUYER: 0.99}, place=0)
+    assert buyer_fault(build_evidence(None, blamed)).probability <= 0.11
+
+
+@pytest.mark.parametrize("kind", ["inspection_report", "video", "invoice", "provenance"])
+def test_a_paper_of_the_seller_rebuts(kind: str) -> None:
+    papers = case(claim="quality_defect", documents=[paper(kind, "seller")])
+    assert rebutted(build_evidence(papers)) >= 0.5
+    others = case(claim="quality_defect", documents=[paper(kind, "buyer")])
+    assert rebutted(build_evidence(others)) == 0
+
+
+def test_a_missed_evidence_deadline_fails_the_step() -> None:
+    def timeline(party: str) -> list[dict[str, Any]]:
+        return [happened("evidence_requested", "platform", at=60), happened("deadline_missed", party, at=90)]
+
+    report = [paper("inspection_report", "buyer")]
+    missed = build_evidence(case(documents=report, timeline=timeline("buyer")))
+    assert inspection_report(missed).probability < inspection_report(build_evidence(case(documents=report))).probability
+    invoice = [paper("invoice", "seller")]
+    assert provenance(build_evidence(case(documents=invoice, timeline=timeline("seller"))), CUES).probability < 0.2
+    assert rebutted(build_evidence(case(documents=invoice, timeline=timeline("seller")))) < 0.2
+
+
+def test_an_invoice_proves_provenance_and_a_handwritten_receipt_hardly() -> None:
+    strong = provenance(build_evidence(case(documents=[paper("invoice", "seller", "盖章发票")])), CUES)
+    weak = provenance(build_evidence(case(documents=[paper("invoice", "seller", "手写收据")])), CUES)
+    assert strong.probability > 0.7
+    assert weak.probability < 0.2
+    assert provenance(build_evidence(case(documents=[paper("invoice", "buyer")])), CUES).probability == 0
+
+
+def test_only_the_buyer_files_an_inspection_report_for_themselves() -> None:
+    assert inspection_report(build_evidence(case(documents=[paper("inspection_report", "seller")]))).probability == 0
+
+
+def test_a_change_of_mind_is_taken_from_the_claim_or_the_buyers_words() -> None:
+    assert changed_mind(build_evidence(case(claim="change_of_mind"))).probability == 1
+    words = said("buyer", {StatementLabel.CHANGED_MIND: 0.9}, place=0)
+    assert changed_mind(build_evidence(case(claim="not_as_described"), words)).probability > 0.5
