@@ -1,4 +1,4 @@
-"""What the listing matcher reads of one photo: cells of encoder features and of colours, with the backdrop left out.
+"""What the listing matcher reads of one photo: cells of encoder features and colours, the backdrop left out.
 
 A pack-shot's white backdrop and the grey of the letterbox say nothing of the goods, so both weigh nothing.
 Knows nothing of weights, pairs or probabilities.
@@ -36,7 +36,7 @@ class GoodsView:
 
     cells : (n_cells, n_channels), the encoder's maps at two depths, then mean and spread of L*, a*, b*
     weight : (n_cells,), share of the cell that may be goods, in [0, 1]
-    colours : (n_cells, n_bins), share of each colour among those pixels; rows sum to 1, or to 0 where weight is 0
+    colours : (n_cells, n_bins), share of each colour among the goods; rows sum to 1, or 0 where weight is 0
     """
 
     cells: Array
@@ -51,7 +51,7 @@ def read_view(features: PhotoFeatures) -> GoodsView:
     pixels, mask = _by_cell(lab), _by_cell(goods[..., None].astype(np.float32))
     count = np.maximum(mask.sum(1), 1)
     mean = (pixels * mask).sum(1) / count
-    spread = np.sqrt(np.maximum((pixels**2 * mask).sum(1) / count - mean**2, 0))
+    spread = np.sqrt((np.square(pixels - mean[:, None]) * mask).sum(1) / count)
     maps = [shrink(features.maps[level]).reshape(-1, GRID * GRID).T for level in LEVELS]
     return GoodsView(
         cells=np.concatenate([*maps, mean, spread], axis=1).astype(np.float32),
@@ -61,7 +61,7 @@ def read_view(features: PhotoFeatures) -> GoodsView:
 
 
 def coarsen(view: GoodsView) -> GoodsView:
-    """Average cells two by two, each counting by its weight: goods fill a listing photo, and a part of others."""
+    """Average cells two by two, each by its weight: goods fill a listing photo, but a part of others."""
     side = math.isqrt(len(view.weight)) // 2
     weight = _two_by_two(view.weight[:, None], side)
     total = np.maximum(weight.sum(1), 1e-3)
@@ -117,7 +117,7 @@ def _two_by_two(values: Array, side: int) -> Array:
 
 
 def _goods(features: PhotoFeatures, lab: Array) -> NDArray[np.bool_]:
-    """Return which thumbnail pixels may show goods: neither padding nor white, unless nothing else is there."""
+    """Return which thumbnail pixels may be goods: neither padding nor white, unless there is nothing else."""
     places = (np.arange(THUMBNAIL_SIDE) + 0.5) * (PHOTO_SIDE / THUMBNAIL_SIDE)
     spans = []
     for axis in (1, 0):

@@ -1,10 +1,11 @@
 """ListingMatcher: listing photos + received photos → the probability that other goods came.
 
-Each side has a tower of its own, for a pack-shot and a phone photo of the same goods differ in kind. Likeness is
-taken three ways: of the whole photos, of the part of the received photo that the listing finds in it, and of the
-colours in that part. A logistic curve fitted on families never seen in training makes a probability of the three.
+Each side has a tower of its own, for a pack-shot and a phone photo of the same goods differ in kind.
+Likeness is taken three ways: of the whole photos, of the part of the received photo that the listing finds
+in it, and of the colours in that part. A logistic curve, fitted on families left out of training, makes a
+probability of the three.
 
-Knows nothing of files other than its own weights, of torch, or of how it was trained (`training.fit_listing`).
+Knows nothing of files other than its own weights, of torch, or of how it is trained (`training.fit_listing`).
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ class MatchScore:
 
     probability : calibrated chance that other goods came than those listed, in [0, 1]
     pair : index of the listing photo and of the received photo that speak most
-    region : (x0, y0, x1, y1) around the best match in that received photo, original pixels; None where the look is
-        spread over most of the photo
+    region : (x0, y0, x1, y1) around the best match in that received photo, original pixels; None where the
+        match is spread over most of the photo
     raw : the logit of `probability`
     """
 
@@ -71,7 +72,8 @@ class ShownGoods:
 class ReceivedGoods:
     """A received photo, embedded.
 
-    codes : (n_cells, n_codes); notice : (n_cells,), logits of how much a cell counts; colours : (n_cells, n_bins)
+    codes : (n_cells, n_codes); colours : (n_cells, n_bins)
+    notice : (n_cells,), logits of how much a cell counts
     """
 
     codes: Array
@@ -104,8 +106,8 @@ class ListingMatcher:
     def score(self, listing: Sequence[PhotoFeatures], received: Sequence[PhotoFeatures]) -> MatchScore:
         """Return the match of all listing photos with all received ones.
 
-        Each received photo counts by the listing photo that it fits best; the mean of their logits decides, and the
-        photo furthest on the deciding side speaks most.
+        Each received photo counts by the listing photo that it fits best; the mean of their logits decides,
+        and the photo furthest on the deciding side speaks most.
         Raises NotFittedError before `fit_listing` or `load`, ValueError where a side has no photo.
         """
         if not listing or not received:
@@ -212,7 +214,7 @@ def embed_received(weights: Mapping[str, Array], view: GoodsView) -> ReceivedGoo
 
 
 def look_for(weights: Mapping[str, Array], shown: ShownGoods, came: ReceivedGoods) -> Array:
-    """Return how much each cell of the received photo is looked at for the listed goods, (n_cells,), sum 1."""
+    """Return how much each cell of the received photo looks like the listed goods, (n_cells,), sum 1."""
     near = _unit(came.codes) @ shown.code
     return _softmax(near * np.exp(weights["sharpness"][0]) + came.notice)
 

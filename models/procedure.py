@@ -66,14 +66,14 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
     filed = {str(document.filed_by) for document in case.documents if document.kind == DocumentKind.VIDEO}
     named: list[Weighted] = [
         (message.message_id, 0.25)
-        for message in evidence.messages_with("names_video", cues=cues)
+        for message in evidence.messages_with("names_proof", cues=cues)
         if message.speaker in (Speaker.BUYER, Speaker.SELLER) and str(message.speaker) not in filed
     ]
     for ref, text, speaker in (
         ("buyer_statement", case.buyer_statement, "buyer"),
         ("seller_statement", case.seller_statement, "seller"),
     ):
-        if speaker not in filed and evidence.counts(ref) and cues.has("names_video", text):
+        if speaker not in filed and evidence.counts(ref) and cues.has("names_proof", text):
             named.append((ref, 0.25))
     if not asked:
         return _named_unasked(evidence, named)

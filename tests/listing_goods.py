@@ -18,6 +18,9 @@ FAMILIES = {
 }
 SPLITS = {"cup": "train", "bag": "train", "pen": "train", "tin": "dev", "hat": "test"}
 
+N_CHANNELS = 8 + 12 + 6
+N_BINS = 196
+
 
 class TinyEncoder:
     """Colours, and how much they change, on a grid in the first channels of each map."""
@@ -68,3 +71,22 @@ def write_goods(root: Path, *, photos_each: int = 6, splits: dict[str, str] | No
                     draw_goods(product, rng, listed=False).save(folder / photo)
                     table.writerow([photo, listing, product, family, 0, (splits or SPLITS)[family]])
     return root
+
+
+def plain_head() -> dict[str, NDArray[np.float32]]:
+    """Return a head that knows colours only: codes are the cell's mean colour, on both sides alike."""
+    axes = np.zeros((N_CHANNELS, 3), np.float32)
+    axes[20:23] = np.diag([0.2, 1, 1])
+    mean = np.zeros(N_CHANNELS, np.float32)
+    mean[20] = 50
+    return {
+        "mean": mean,
+        "std": np.full(N_CHANNELS, 30, np.float32),
+        "shift": np.zeros(N_CHANNELS, np.float32),
+        "listing_axes": axes,
+        "received_axes": axes,
+        "listing_notice": np.zeros(N_CHANNELS, np.float32),
+        "received_notice": np.zeros(N_CHANNELS, np.float32),
+        "colour_axes": np.eye(N_BINS, dtype=np.float32),
+        "sharpness": np.array([3], np.float32),
+    }

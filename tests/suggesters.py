@@ -1,4 +1,4 @@
-"""A small Suggester for tests: a scorer of known evidence, and a ruling classifier fitted on drawn rule expectations."""
+"""A small Suggester for tests: a scorer of known evidence, and a ruling classifier fitted on drawn expectations."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -63,7 +63,7 @@ def _read(file: CaseFile) -> CaseEvidence:
 
 def _statement(ref: str, speaker: Speaker, place: int, text: str) -> Statement:
     probabilities = dict.fromkeys(LABELS_OF_SPEAKER[speaker], 0.02)
-    spans = {}
+    spans: dict[StatementLabel, tuple[tuple[int, int], ...]] = {}
     for word, label in WORDS.items():
         start = text.find(word)
         if start >= 0 and label in probabilities:

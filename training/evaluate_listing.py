@@ -1,7 +1,7 @@
-"""Measures the listing matcher on the test rows, next to a plain cosine and a colour histogram on the same pairs.
+"""Measures the listing matcher on the test rows, next to a plain cosine and a colour histogram.
 
-Each test photo meets its own listing, one listing of another family (drawn with a seed from all splits) and every
-other listing of its family. Every photo is scored as the service scores it. Knows nothing of training.
+Each test photo meets its own listing, one listing of another family (drawn with a seed from all splits) and
+every other listing of its family. All is scored as the service scores it. Knows nothing of training.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Fits the listing matcher: `fit_listing(data_dir, encoder=..., seed=...)`.
 
-Heads are trained on the families of the train and dev splits. Calibration and error rates come from heads that
-never saw the family they score. Knows nothing of the test rows.
+Heads are trained on the families of the train and dev splits. Calibration and error rates come from heads
+that never saw the family they score. Knows nothing of the test rows.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def hold_out(
 
 
 def calibrate(pairs: HeldOutPairs) -> tuple[tuple[float, ...], float]:
-    """Return slopes and intercept of the mismatch logit, a logistic curve over the weighted mean likeness.
+    """Return slopes and intercept of the mismatch logit, a logistic curve over the mean likeness.
 
-    Matches weigh as much as mismatches, and siblings as much as random other goods. The likenesses' own shares
+    Matches weigh as much as mismatches, siblings as much as random other goods. The likenesses' own shares
     are set (LIKENESS_SHARES): free slopes lean on the few families with many siblings.
     """
     mismatch = pairs.kind != KINDS.index("match")

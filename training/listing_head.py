@@ -1,7 +1,7 @@
 """The trainable form of the listing matcher: two towers, a search for the goods, and colours.
 
-`train_head` learns by telling each received photo's own listing from all other listings of the batch, and each
-listing's own photos from all others. `models.listing` computes the same likenesses without torch.
+`train_head` learns by telling each received photo's own listing from all others, and each listing's photos
+from the other photos of the batch. `models.listing` computes the same likenesses without torch.
 Knows nothing of files or calibration.
 """
 
@@ -236,7 +236,7 @@ def _hide_cells(received: Tensors, share: float, rng: np.random.Generator) -> Te
 def _with_stand_ins(
     table: ViewTable, goods: Goods, listing: Tensors, share: float, rng: np.random.Generator
 ) -> Tensors:
-    """Show some goods by a received photo instead of the listing's, for shops don't all use a white backdrop."""
+    """Show some goods by a received photo, not the listing's: shops don't all use a white backdrop."""
     chosen = np.flatnonzero(rng.random(len(goods.listing)) < share)
     if not len(chosen):
         return listing
@@ -258,7 +258,7 @@ def _loss(
 
 
 def _tell_apart(logits: torch.Tensor, goods: NDArray[np.intp]) -> torch.Tensor:
-    """Cross-entropy of a photo's own listing among listings, and half that of a listing's photos among photos."""
+    """Cross-entropy of a photo's own listing among listings, and half that of its photos among photos."""
     target = torch.from_numpy(goods)
     own = torch.zeros_like(logits).scatter_(1, target[:, None], 1.0)
     present = own.any(0)

@@ -1,7 +1,8 @@
 """Goods that never were: photos of real goods with every hue turned by one angle, siblings of the real ones.
 
-A listing and its received photos turned alike still match each other; against the real goods they differ by colour
-only. That teaches which colours tell siblings apart, which few real families can. Knows nothing of encoders.
+A listing and its received photos turned alike still match each other; against the real goods they differ by
+colour only. That teaches which colours tell siblings apart, which few real families can.
+Knows nothing of encoders.
 """
 
 from __future__ import annotations

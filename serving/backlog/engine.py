@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import TracebackType
@@ -246,6 +247,8 @@ def _environment(values: dict[str, str]) -> Iterator[None]:
 @contextmanager
 def _interrupts_held() -> Iterator[None]:
     """Ctrl-C goes to every process of the terminal: a child started now never sees it, we see it after."""
+    # Its own first start, else inside `start`, would let interrupts through again.
+    resource_tracker.ensure_running()
     if threading.current_thread() is not threading.main_thread():
         yield
         return

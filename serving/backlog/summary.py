@@ -62,7 +62,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
             reasons.update([row["abstain_reason"]] if row["abstain_reason"] else [])
             safe += row["ruling"] is not None and len(row["prediction_set"]) == 1
     by_ruling: Counter[str] = sum(by_claim.values(), Counter())
-    refused = Counter(refused.kind for part in parts for refused in part.refused)
+    refused: Counter[str] = Counter(refused.kind for part in parts for refused in part.refused)
     n_scored, seconds = by_ruling.total(), sum(part.seconds for part in parts)
     return Summary(
         n_rows=n_scored + refused.total(),

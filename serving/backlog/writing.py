@@ -88,7 +88,7 @@ class OutputFolder:
         self.write(MANIFEST_NAME, [(manifest.model_dump_json(indent=1) + "\n").encode()])
 
     def finished_parts(self, manifest: RunManifest) -> list[Part]:
-        """Return the parts of the run from the first on, as far as none is lacking; discard every other file of ours."""
+        """Return the run's parts from the first on, as far as none is lacking; discard every other file of ours."""
         parts: list[Part] = []
         while (part := self._read_part(len(parts))) is not None and part.run_id == manifest.run_id:
             parts.append(part)

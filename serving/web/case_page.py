@@ -11,6 +11,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from models.domain import Case, Evidence, FactEvidence, ListingMatchEvidence, StatementEvidence, Suggestion
+from models.vocabulary import Party
 from serving.records import CaseView
 from serving.web.words import Words
 
@@ -86,6 +87,17 @@ class FactWords:
             return self._fact(piece)
         return f"{self.t('label.' + piece.label)} ({piece.ref})"
 
+    def place(self, ref: str) -> str:
+        """Say in a few words what a reference points at."""
+        if ref in _ACCOUNTS:
+            return self.t(f"case.{ref}")
+        if "|" in ref:
+            return ref.replace("|", " / ")
+        place, _, rest = ref.partition(".")
+        if place in ("timeline", "logistics", "documents"):
+            return self._fact(FactEvidence(ref=ref, label=rest, effect=0.0, favours=Party.BUYER))
+        return self.t(f"fact.{rest}") if place == "listing" else ref
+
     def percent(self, probability: float) -> str:
         return percent(probability)
 
@@ -111,8 +123,7 @@ class FactWords:
         photo = next((item for item in self.case.photos if item.photo_id == piece.ref), None)
         if photo is not None:
             return f"{self.t(f'party.{photo.filed_by}')}: {self.t(f'role.{photo.role}')} ({photo.photo_id})"
-        key = f"fact.{piece.label}"
-        return self.t(key)
+        return self.t(f"fact.{piece.label}")
 
 
 def marked(suggestion: Suggestion | None, words: Words, ref: str, text: str) -> Markup:

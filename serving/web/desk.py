@@ -97,7 +97,7 @@ def show_queue(
             "claim": row.claim,
             "requested": row.requested,
             "amount": money(row.paid_minor, row.currency),
-            "opened_at": moment(row.opened_at),
+            "opened_at": f"{moment(row.opened_at.astimezone(UTC))} UTC",
             "ruling": row.ruling,
             "abstained": row.confidence is not None and row.ruling is None,
             "confidence": percent(row.confidence) if row.confidence is not None else "",

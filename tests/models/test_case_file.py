@@ -1,4 +1,4 @@
-"""The digest of what a suggestion was made from changes with the case, a photo's bytes and the date, and with no more."""
+"""The digest of what a suggestion was made from changes with the case, its photos' bytes and the date alone."""
 
 import hashlib
 from datetime import date

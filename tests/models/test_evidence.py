@@ -64,8 +64,8 @@ def test_messages_are_found_by_their_words_in_order() -> None:
     ]
     evidence = build_evidence(build_case(chat=chat))
     cues = shipped_cues()
-    assert [m.message_id for m in evidence.messages_with("names_video", cues=cues)] == ["m0", "m2"]
-    assert [m.message_id for m in evidence.without("m0").messages_with("names_video", cues=cues)] == ["m2"]
+    assert [m.message_id for m in evidence.messages_with("names_proof", cues=cues)] == ["m0", "m2"]
+    assert [m.message_id for m in evidence.without("m0").messages_with("names_proof", cues=cues)] == ["m2"]
 
 
 def test_a_match_is_known_by_both_its_photos() -> None:

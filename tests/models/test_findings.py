@@ -11,7 +11,6 @@ from models.findings import AGREED_REMEDIES, PROPOSITIONS, read_findings
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from tests.builders import build_case, build_evidence, happened, hours, said, signed
 
-
 BASE_RATE = 0.05  # what some propositions have before any evidence
 
 

@@ -44,7 +44,8 @@ def test_the_page_is_read_whole() -> None:
 def test_a_promise_on_the_page_is_found_cited_and_can_be_left_out() -> None:
     evidence = bought(description="破损包赔")
     found = promise(evidence, CUES, "promise_of_breakage_cover")
-    assert (found.probability, found.supported_by) == (pytest.approx(0.9), ("listing.promise_of_breakage_cover",))
+    assert found.probability == pytest.approx(0.9)
+    assert found.supported_by == ("listing.promise_of_breakage_cover",)
     without = evidence.without("listing.promise_of_breakage_cover")
     assert promise(without, CUES, "promise_of_breakage_cover").probability < 0.1
 
@@ -111,7 +112,11 @@ def test_who_asks_for_part_of_the_money_keeps_the_goods() -> None:
 
 
 def test_a_return_without_reason_is_open_in_time_and_closes_with_the_days_of_the_pack() -> None:
-    page = {"description": "支持七天无理由退换", "claim": "change_of_mind", "logistics": [signed("buyer", at=0)]}
+    page: dict[str, Any] = {
+        "description": "支持七天无理由退换",
+        "claim": "change_of_mind",
+        "logistics": [signed("buyer", at=0)],
+    }
     in_time = bought(timeline=[happened("refund_applied", "buyer", at=6 * 24)], **page)
     late = bought(timeline=[happened("refund_applied", "buyer", at=9 * 24)], **page)
     assert no_reason(in_time) > 0.8

@@ -1,5 +1,6 @@
 """Untrusted bytes become upright RGB or one of our own errors: caps, rotation, colour modes, damage, polyglots."""
 
+import contextlib
 import io
 import struct
 import time
@@ -214,16 +215,12 @@ def test_altered_bytes_raise_nothing_but_image_errors(
     data = bytearray(SEEDS[name])
     for share, value in changes:
         data[int(share * len(data))] = value
-    try:
+    with contextlib.suppress(ImageError):
         open_photo(bytes(data), needed_side=needed_side)
-    except ImageError:
-        pass
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @given(st.binary(max_size=400), st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\x40\0\0\0WEBPVP8 "]))
 def test_random_bytes_after_a_true_beginning_raise_nothing_but_image_errors(tail: bytes, head: bytes) -> None:
-    try:
+    with contextlib.suppress(ImageError):
         open_photo(head + tail)
-    except ImageError:
-        pass

@@ -6,37 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 import models
 from models.encoders import ImageEncoder
 from models.errors import NotFittedError, WeightsError
 from models.listing import LIKENESSES, ListingMatcher
-from tests.listing_goods import TinyEncoder, draw_goods
+from tests.listing_goods import TinyEncoder, draw_goods, plain_head
 
 SHIPPED = Path(models.__file__).parent / "weights" / "listing"
-N_CHANNELS = 8 + 12 + 6
-N_BINS = 196
-
-
-def plain_head() -> dict[str, NDArray[np.float32]]:
-    """Return a head that knows colours only: codes are the cell's mean colour, on both sides alike."""
-    axes = np.zeros((N_CHANNELS, 3), np.float32)
-    axes[20:23] = np.diag([0.2, 1, 1])
-    mean = np.zeros(N_CHANNELS, np.float32)
-    mean[20] = 50
-    return {
-        "mean": mean,
-        "std": np.full(N_CHANNELS, 30, np.float32),
-        "shift": np.zeros(N_CHANNELS, np.float32),
-        "listing_axes": axes,
-        "received_axes": axes,
-        "listing_notice": np.zeros(N_CHANNELS, np.float32),
-        "received_notice": np.zeros(N_CHANNELS, np.float32),
-        "colour_axes": np.eye(N_BINS, dtype=np.float32),
-        "sharpness": np.array([3], np.float32),
-    }
 
 
 @pytest.fixture

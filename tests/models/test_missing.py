@@ -39,13 +39,13 @@ def missing(
 
 
 def test_the_gain_is_the_distance_the_item_may_move_the_ruling_and_the_greatest_comes_first() -> None:
-    found = [(item.what, item.party, item.gain) for item in missing()]
-    assert found == [
-        ("packaging_photo", Party.BUYER, pytest.approx(0.38)),
-        ("unboxing_video", Party.BUYER, pytest.approx(0.38)),
-        ("proof_of_sign_off", Party.SELLER, pytest.approx(0.19)),
-        ("received_photo", Party.BUYER, pytest.approx(0.095)),
+    assert [(item.what, item.party) for item in missing()] == [
+        ("packaging_photo", Party.BUYER),
+        ("unboxing_video", Party.BUYER),
+        ("proof_of_sign_off", Party.SELLER),
+        ("received_photo", Party.BUYER),
     ]
+    assert [item.gain for item in missing()] == pytest.approx([0.38, 0.38, 0.19, 0.095])
 
 
 def test_what_would_change_nothing_is_not_asked_for() -> None:

@@ -101,9 +101,12 @@ def test_too_few_cases_to_calibrate_are_refused() -> None:
 
 def test_scoring_before_fit_is_refused(tmp_path: Path) -> None:
     X, _ = drawn_rulings(1, seed=0)
-    for use in (lambda c: c.predict_proba(X), lambda c: c.threshold, lambda c: c.save(tmp_path)):
-        with pytest.raises(NotFittedError):
-            use(RulingClassifier())
+    with pytest.raises(NotFittedError):
+        RulingClassifier().predict_proba(X)
+    with pytest.raises(NotFittedError):
+        RulingClassifier().save(tmp_path)
+    with pytest.raises(NotFittedError):
+        _ = RulingClassifier().threshold
 
 
 def test_saved_and_loaded_probabilities_are_equal(tmp_path: Path) -> None:

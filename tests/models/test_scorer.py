@@ -1,22 +1,19 @@
-"""The classifiers at work on a case: everything keeps its place, each photo is seen once, nothing hangs on batch mates."""
+"""The classifiers at work: everything keeps its place, each photo is seen once, nothing hangs on batch mates."""
 
 from typing import Any
 
-import numpy as np
 import pytest
 from PIL import Image
 
 from models.case_file import CaseFile
-from models.chat import LABELS, ChatClassifier, Heads
-from models.encoders import ImageEncoder, PhotoFeatures, TextEncoder
+from models.chat import ChatClassifier
+from models.encoders import ImageEncoder, PhotoFeatures, default_cache_dir
 from models.evidence import CaseEvidence
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier
-from models.phrases import PhraseWeights
 from models.registry import SHIPPED_DIR
 from models.scorer import EvidenceScorer, conversation, own_accounts
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
-from models.windows import WindowMaker
 from tests.builders import build_case, hours, photo_bytes
 
 ROLES = ("listing", "received", "packaging", "waybill", "screenshot", "returned")
@@ -43,16 +40,8 @@ class CountingEncoder(ImageEncoder):
 
 
 @pytest.fixture(scope="module")
-def chat(text_encoder: TextEncoder) -> ChatClassifier:
-    """A chat classifier with drawn weights and no phrases: what it says means nothing, but never changes."""
-    rng = np.random.default_rng(0)
-    n_labels, hidden = len(LABELS), text_encoder.encode(["杯子"]).shape[1]
-    zeros = np.zeros(n_labels, np.float32)
-    phrases = PhraseWeights({}, np.zeros(0, np.float32), np.zeros((0, n_labels), np.float32), zeros)
-    weight = rng.normal(0, 0.5, (n_labels, hidden)).astype(np.float32)
-    heads = Heads(weight, zeros, phrases, zeros + 1, zeros, zeros, zeros)
-    windows = WindowMaker(text_encoder.tokenizer)
-    return ChatClassifier(encoder=text_encoder, heads=heads, windows=windows, delta={}, source="packaged")
+def chat() -> ChatClassifier:
+    return ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir())
 
 
 @pytest.fixture
@@ -129,7 +118,7 @@ def assert_same(one: CaseEvidence, other: CaseEvidence) -> None:
 
 def test_photos_of_goods_are_scored_and_papers_are_not(scorer: EvidenceScorer) -> None:
     (evidence,) = scorer.score([file({f"p{place}": photo_bytes(seed=place) for place in range(len(ROLES))})])
-    scored = {photo.role: photo.damaged for photo in evidence.photos}
+    scored = {str(photo.role): photo.damaged for photo in evidence.photos}
     assert list(scored) == list(ROLES)
     assert scored["waybill"] is None
     assert scored["screenshot"] is None

@@ -18,11 +18,28 @@ from tests.builders import build_case, happened, hours, signed
 from tests.suggesters import DAMAGED, INTACT, STRANGE, UNREADABLE, build_suggester, fitted_ruling
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-KEYS = set(
-    "schema_version suggestion_id case_id created_at model_version rule_pack calibrated_on input_digest ruling "
-    "confidence probabilities prediction_set alpha abstained abstain_reason responsible remedy evidence ledger "
-    "missing_evidence".split()
-)
+KEYS = {
+    "schema_version",
+    "suggestion_id",
+    "case_id",
+    "created_at",
+    "model_version",
+    "rule_pack",
+    "calibrated_on",
+    "input_digest",
+    "ruling",
+    "confidence",
+    "probabilities",
+    "prediction_set",
+    "alpha",
+    "abstained",
+    "abstain_reason",
+    "responsible",
+    "remedy",
+    "evidence",
+    "ledger",
+    "missing_evidence",
+}
 PHOTOS = [
     {"photo_id": "p1", "role": "listing", "filed_by": "seller"},
     {"photo_id": "p2", "role": "received", "filed_by": "buyer"},

@@ -24,11 +24,17 @@ from training.fit_listing import (
 )
 from training.listing_data import read_listing_photos
 from training.listing_head import Goods, HeadSettings, export_head, predict_likenesses, train_head
-from training.listing_table import encode_photos, split_families, without
+from training.listing_table import Recolouring, encode_photos, split_families, without
 
 SETTINGS = HeadSettings(
     n_codes=16, n_colour_codes=8, epochs=8, batch_size=16, learning_rate=2e-2, hidden_cells=0.5, stand_ins=0.3
 )
+FEW = {
+    "settings": SETTINGS,
+    "recolouring": Recolouring(copies=1, photos_each=2),
+    "n_heads": 1,
+    "n_folds": 2,
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -47,7 +53,7 @@ def data_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def fitted(data_dir: Path) -> FittedListing:
-    return fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
+    return fit_listing(data_dir, encoder=TinyEncoder(), seed=1, **FEW)
 
 
 def test_goods_of_unseen_families_are_told_from_others_and_from_their_siblings(
@@ -61,7 +67,7 @@ def test_goods_of_unseen_families_are_told_from_others_and_from_their_siblings(
 
 
 def test_a_seed_gives_the_same_matcher_twice(fitted: FittedListing, data_dir: Path) -> None:
-    again = fit_listing(data_dir, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
+    again = fit_listing(data_dir, encoder=TinyEncoder(), seed=1, **FEW)
 
     assert again.error_rates == fitted.error_rates
     assert (again.matcher.slopes_, again.matcher.intercept_) == (
@@ -101,7 +107,7 @@ def test_test_rows_are_never_read(data_dir: Path, tmp_path: Path, fitted: Fitted
     for path in (root / "grocery").rglob("hat-*.png"):
         path.unlink()
 
-    without_test = fit_listing(root, encoder=TinyEncoder(), seed=1, settings=SETTINGS, n_heads=1, n_folds=2)
+    without_test = fit_listing(root, encoder=TinyEncoder(), seed=1, **FEW)
 
     assert without_test.error_rates == fitted.error_rates
 
@@ -149,6 +155,7 @@ def test_numpy_and_torch_find_the_same_likenesses(data_dir: Path) -> None:
     )
 
     weights = export_head(head)
+    photos = sorted(photos, key=lambda photo: photo.product)
     by_product = {photo.product: photo.listing for photo in photos}
     listings = [by_product[str(product)] for product in table.products[:3]]
     for i, photo in enumerate(photos[:4]):

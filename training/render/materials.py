@@ -85,6 +85,12 @@ def stone(rng: np.random.Generator, *, tone: str, grain: float = 0.06, size: int
     return np.asarray((np.asarray(hue(tone)) * (1 + grain * cloud + grain * 0.7 * grit)[..., None]).clip(0, 1))
 
 
+def mirrored(picture: Points) -> Points:
+    """Return the picture with its mirror images beside and below it, so that it repeats without a seam."""
+    row = np.concatenate([picture, picture[:, ::-1]], axis=1)
+    return np.concatenate([row, row[::-1]])
+
+
 def tiles(rng: np.random.Generator, *, tone: str, grout: str = "#8d8a85", across: int = 4, size: int = 1024) -> Points:
     y, x = np.mgrid[0:size, 0:size] / size * across
     light = 1 + rng.normal(0, 0.03, (across, across))[y.astype(int) % across, x.astype(int) % across]

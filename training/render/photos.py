@@ -36,11 +36,11 @@ def denoised(layers: dict[str, Points], *, reach: int = 4) -> Points:
 
     Source: cross-bilateral filter on albedo, normal and depth, weights as in Dammertz et al., HPG 2010.
     """
-    colour = layers["colour"].astype(np.float64)
+    colour = np.nan_to_num(layers["colour"].astype(np.float64), posinf=0.0)
     smooth = ndimage.median_filter(colour, size=(3, 3, 1))
     colour = np.minimum(colour, 2.5 * smooth + 0.05)
     tone = np.log1p(ndimage.gaussian_filter(colour, (1.2, 1.2, 0)))
-    albedo, normal = layers["albedo"], layers["normal"]
+    albedo, normal = np.nan_to_num(layers["albedo"]), np.nan_to_num(layers["normal"])
     depth = layers["depth"] / (np.median(layers["depth"]) + 1e-6)
     total, weights = np.zeros_like(colour), np.zeros((*colour.shape[:2], 1))
     for dy in range(-reach, reach + 1):

@@ -126,8 +126,8 @@ def _ground(place: str, rng: np.random.Generator, size: float) -> list[Part]:
     if place == "white_table":
         return [
             (
-                plane(wide, wide, repeat=6),
-                Material("rough_plastic", picture=materials.stone(rng, tone="#d9d6cf", grain=0.025), roughness=0.25),
+                plane(wide, wide, repeat=3),
+                Material("rough_plastic", picture=_seamless(rng, "#d9d6cf", 0.025), roughness=0.25),
             )
         ]
     if place == "floor":
@@ -158,10 +158,12 @@ def _ground(place: str, rng: np.random.Generator, size: float) -> list[Part]:
             (Mesh(mesh.vertices, mesh.faces[:, ::-1], mesh.uv * max(2.0, reach / 12)), Material("matte", picture=cover))
         ]
     if place in ("concrete", "doorstep"):
-        return [
-            (plane(wide, wide, repeat=3), Material("matte", picture=materials.stone(rng, tone="#8f8b84", grain=0.07)))
-        ]
+        return [(plane(wide, wide, repeat=3), Material("matte", picture=_seamless(rng, "#8f8b84", 0.07)))]
     raise ValueError(f"no such place: {place}")
+
+
+def _seamless(rng: np.random.Generator, tone: str, grain: float) -> Points:
+    return materials.mirrored(materials.stone(rng, tone=tone, grain=grain))
 
 
 def _wall(rng: np.random.Generator, at: float, *, drop: float, tone: str) -> list[Part]:
@@ -194,9 +196,8 @@ def _clutter(rng: np.random.Generator, *, size: float, back: float, wide: float)
             things = household.carton(rng, width=22, depth=16, height=11)
         else:
             things = tableware.thermos(rng, colour=str(rng.choice(["#2d3a44", "#8a8f93"])), lid="#222222")
-        found += [
-            (mesh.moved(turn=(0, 0, float(rng.uniform(-50, 50)))).moved(where), material) for mesh, material in things
-        ]
+        turn = float(rng.uniform(-50, 50))
+        found += [(mesh.moved(turn=(0, 0, turn)).moved(where), material) for mesh, material in things]
     return found
 
 

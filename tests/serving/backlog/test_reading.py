@@ -1,0 +1,113 @@
+"""Rows of a backlog: every readable one, the others by place and reason, from any place on."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from models.domain import parse_case
+from serving.backlog.reading import Entry, Place, read_entries
+from serving.backlog.refusals import BacklogUnreadableError
+from serving.backlog.sources import find_sources
+from tests.serving.backlog.backlogs import case_content, write_lines, write_parquet
+
+
+def _entries(backlog: Path, *, start: Place | None = None, max_line_bytes: int = 8_000_000) -> list[Entry]:
+    sources = find_sources(str(backlog), out=backlog.parent / "out")
+    return list(read_entries(sources, start=start, max_line_bytes=max_line_bytes))
+
+
+def test_lines_are_numbered_as_an_editor_numbers_them(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'\xef\xbb\xbf{"a":1}\r\n\n  \n{"b":2}\n{"c":3}')
+    assert [(entry.line, (entry.data or b"").strip()) for entry in _entries(path)] == [
+        (1, b'{"a":1}'),
+        (4, b'{"b":2}'),
+        (5, b'{"c":3}'),
+    ]
+
+
+def test_a_line_too_long_is_refused_without_being_held_and_the_next_is_read(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", ["{}", "x" * 3_000_000, "{}", "y" * 200])
+    found = [(entry.line, entry.problem) for entry in _entries(path, max_line_bytes=100)]
+    assert found == [(1, None), (2, "is longer than 100 bytes"), (3, None), (4, "is longer than 100 bytes")]
+
+
+def test_reading_goes_on_from_any_place(tmp_path: Path) -> None:
+    write_lines(tmp_path / "in" / "a.jsonl", ["{}", "", "z" * 999, "[]"])
+    rows = [{"case_id": f"c{n}"} for n in range(150)]
+    parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / "b.parquet", row_group_size=70)
+    write_lines(tmp_path / "in" / "c.ndjson", ["{}"])
+    whole = _entries(tmp_path / "in", max_line_bytes=500)
+    assert len(whole) == 3 + 150 + 1
+    for number, entry in enumerate(whole, start=1):
+        assert _entries(tmp_path / "in", start=entry.after, max_line_bytes=500) == whole[number:]
+
+
+def test_a_null_in_parquet_is_an_absent_key_and_times_keep_their_zone(tmp_path: Path) -> None:
+    contents = [case_content(0), case_content(1)]
+    for content in contents:
+        content["opened_at"] = datetime.fromisoformat(content["opened_at"])
+    contents[0]["listing"]["attributes"] = {"color": "白色"}
+    contents[1]["listing"]["attributes"] = {"size": "XL"}
+    write_parquet(tmp_path / "a.parquet", contents)
+    cases = [parse_case(entry.data or b"") for entry in _entries(tmp_path / "a.parquet")]
+    assert [case.listing.attributes for case in cases] == [{"color": "白色"}, {"size": "XL"}]
+    assert cases[0].opened_at == contents[0]["opened_at"].astimezone(UTC)
+
+
+def test_a_truncated_parquet_alone_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    write_parquet(path, [case_content(0)])
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(BacklogUnreadableError, match=r"a\.parquet: not readable as Parquet, maybe truncated"):
+        _entries(path)
+
+
+def test_beside_readable_files_a_truncated_parquet_is_one_refused_row(tmp_path: Path) -> None:
+    path = tmp_path / "in" / "a.parquet"
+    write_lines(tmp_path / "in" / "b.jsonl", ["{}"])
+    write_parquet(path, [case_content(0)])
+    path.write_bytes(path.read_bytes()[:-50])
+    broken, other = _entries(tmp_path / "in")
+    assert broken.source == "a.parquet"
+    assert (broken.problem or "").startswith("not readable as Parquet")
+    assert (other.source, other.problem) == ("b.jsonl", None)
+
+
+def test_damage_inside_parquet_costs_only_its_group_of_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    rows = [{"case_id": f"case-{n}" * 20} for n in range(30)]
+    parquet.write_table(pa.Table.from_pylist(rows), path, row_group_size=10, use_dictionary=False)
+    with parquet.ParquetFile(path) as file:
+        start = file.metadata.row_group(1).column(0).data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 60] = b"\xff" * 60
+    path.write_bytes(data)
+    found = _entries(path)
+    assert [entry.line for entry in found if entry.problem is None] == [*range(1, 11), *range(21, 31)]
+    (broken,) = (entry for entry in found if entry.problem is not None)
+    assert (broken.problem or "").startswith("rows 11 to 20 are not readable as Parquet")
+    assert broken.after == Place(0, 20)
+
+
+def test_folders_and_globs_are_read_by_name_and_never_the_output(tmp_path: Path) -> None:
+    for name in ("b.jsonl", "sub/a.jsonl", ".hidden.jsonl", "_meta.parquet", "notes.txt", "out/triage.parquet"):
+        write_lines(tmp_path / name, ["{}"])
+    assert [s.name for s in find_sources(str(tmp_path), out=tmp_path / "out")] == ["b.jsonl", "sub/a.jsonl"]
+    found = find_sources(str(tmp_path / "**" / "*.jsonl"), out=tmp_path / "out")
+    assert [source.name for source in found] == ["b.jsonl", "sub/a.jsonl"]
+    with pytest.raises(BacklogUnreadableError, match="neither"):
+        find_sources(str(tmp_path / "notes.txt"), out=tmp_path / "out")
+    with pytest.raises(BacklogUnreadableError, match=r"no \.jsonl"):
+        find_sources(str(tmp_path / "nowhere"), out=tmp_path / "out")
+
+
+def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.jsonl", ["{}", "{}"])
+    sources = find_sources(str(path), out=tmp_path / "out")
+    write_lines(path, ["{}", "{}", "{}"])
+    with pytest.raises(BacklogUnreadableError, match="was changed while it was read"):
+        list(read_entries(sources))

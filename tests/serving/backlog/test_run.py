@@ -1,0 +1,240 @@
+"""A run: equal to scoring directly, exactly once however it was stopped, and refused when its input changed."""
+
+import errno
+import os
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from serving.backlog.engine import PoolEngine
+from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, RunChangedError
+from serving.backlog.rows import to_suggestion
+from serving.backlog.run import score_backlog
+from serving.backlog.summary import Summary
+from serving.backlog.writing import OutputFolder
+from tests.serving.backlog.backlogs import (
+    case_content,
+    case_file,
+    refused_rows,
+    results,
+    suggestion_rows,
+    write_lines,
+    write_parquet,
+)
+from tests.suggesters import DAMAGED, UNREADABLE, build_suggester
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def _score(backlog: Path, out: Path, pool: PoolEngine, **options: Any) -> Summary:
+    return score_backlog(
+        str(backlog), out=out, engine=pool, **{"now": NOW, "chunk_cases": 2, "part_cases": 4, **options}
+    )
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """13 rows over two files: two that can't be read, a case met twice, the second time in another part."""
+    rows = [case_content(number) for number in range(12)]
+    write_lines(tmp_path / "in" / "a.jsonl", [*rows[:3], '{"case_id": "TB-bad", "claim"', *rows[3:7], rows[1]])
+    write_lines(tmp_path / "in" / "b.jsonl", [{**rows[8], "extra": 1}, *rows[9:12]])
+    return tmp_path / "in"
+
+
+def test_a_backlog_gives_what_scoring_each_case_gives(tmp_path: Path, pool: PoolEngine) -> None:
+    photos = [{"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": "photos/p1.jpg"}]
+    contents = [case_content(number, photos=photos if number == 3 else []) for number in range(11)]
+    backlog = write_lines(tmp_path / "cases.jsonl", contents)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "p1.jpg").write_bytes(DAMAGED)
+
+    _score(backlog, tmp_path / "out", pool)
+
+    files = [case_file(content, {"p1": DAMAGED} if n == 3 else None) for n, content in enumerate(contents)]
+    assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "out")] == build_suggester().suggest(
+        files, now=NOW
+    )
+
+
+def test_a_bad_line_is_reported_with_its_reason_and_the_others_are_scored(
+    mixed: Path, tmp_path: Path, pool: PoolEngine
+) -> None:
+    summary = _score(mixed, tmp_path / "out", pool)
+
+    refused = refused_rows(tmp_path / "out")
+    assert [(row["source"], row["line"], row["case_id"], row["kind"]) for row in refused] == [
+        ("a.jsonl", 4, "TB-bad", "format"),
+        ("a.jsonl", 9, "TB-1", "duplicate"),
+        ("b.jsonl", 1, "TB-8", "format"),
+    ]
+    assert refused[0]["reason"].startswith("case: is not valid JSON")
+    assert refused[1]["reason"] == "the case already stands in a.jsonl, line 2"
+    assert refused[2]["reason"] == "extra: unknown key"
+    scored = [row["case_id"] for row in suggestion_rows(tmp_path / "out")]
+    assert scored == [f"TB-{n}" for n in (0, 1, 2, 3, 4, 5, 6, 9, 10, 11)]
+    assert (summary.n_rows, summary.n_scored, summary.n_refused) == (13, 10, 3)
+
+
+class StoppedError(Exception):
+    """The process died, as far as the disk can tell."""
+
+
+@contextmanager
+def _failing_at(n: int, failure: Callable[[], BaseException], *, for_good: bool) -> Iterator[list[str]]:
+    """Let the n-th operation on the disk fail, a write half done; for_good : and every later one, as in death."""
+    done: list[str] = []
+    real = {name: getattr(os, name) for name in ("write", "fsync", "replace", "unlink")}
+
+    def counted(name: str) -> Callable[..., Any]:
+        def operate(*given: Any) -> Any:
+            done.append(name)
+            if len(done) == n or (for_good and len(done) > n):
+                if name == "write":
+                    real["write"](given[0], bytes(given[1])[: len(given[1]) // 2])
+                raise failure()
+            return real[name](*given)
+
+        return operate
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in real:
+            patch.setattr(os, name, counted(name))
+        yield done
+
+
+@pytest.mark.parametrize("dies", [False, True], ids=["disk full", "killed"])
+def test_stopped_at_the_nth_write_for_every_n_it_resumes_to_the_same(
+    mixed: Path, tmp_path: Path, pool: PoolEngine, *, dies: bool
+) -> None:
+    with _failing_at(0, StoppedError, for_good=False) as done:
+        _score(mixed, tmp_path / "whole", pool)
+    whole = results(tmp_path / "whole")
+    # run.json, 4 parts and 3 results, each written, flushed, renamed and its folder flushed
+    assert len(done) >= 4 * 8
+
+    for n in range(1, len(done) + 1):
+        out = tmp_path / f"stopped-{n}"
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with (
+            pytest.raises(StoppedError if dies else OutputFullError),
+            _failing_at(n, StoppedError if dies else lambda full=full: full, for_good=dies),  # type: ignore[misc]
+        ):
+            _score(mixed, out, pool)
+        if not dies:
+            assert not list(out.rglob(".new-*")), "a half-written file was left"
+        # Had run.json been written, its own time would stand: any other now must not matter.
+        began = (out / "run.json").exists()
+        _score(mixed, out, pool, now=datetime(2027, 1, 1, tzinfo=UTC) if began else NOW)
+        assert results(out) == whole, f"stopped at operation {n}"
+        assert not list(out.rglob(".new-*"))
+
+
+def test_a_lost_or_damaged_part_is_made_again(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    out = tmp_path / "out"
+    _score(mixed, out, pool)
+    whole = results(out)
+    for damage in (Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])):
+        damage(out / "suggestions" / "part-000001.parquet")
+        _score(mixed, out, pool)
+        assert results(out) == whole
+
+
+def test_a_complete_run_goes_on_to_nothing(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    out = tmp_path / "out"
+    _score(mixed, out, pool)
+    times = {path: path.stat().st_mtime_ns for path in (out / "suggestions").iterdir()}
+    _score(mixed, out, pool)
+    assert {path: path.stat().st_mtime_ns for path in (out / "suggestions").iterdir()} == times
+
+
+def test_a_changed_input_is_refused_by_name(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    out = tmp_path / "out"
+    _score(mixed, out, pool)
+    before = results(out)
+    write_lines(mixed / "b.jsonl", [case_content(20)])
+    write_lines(mixed / "c.jsonl", [case_content(21)])
+    with pytest.raises(RunChangedError, match=r"c\.jsonl is new; the content of b\.jsonl changed"):
+        _score(mixed, out, pool)
+    with pytest.raises(RunChangedError, match="--photos was each file's own folder and is "):
+        _score(mixed, out, pool, photos_dir=tmp_path)
+    assert results(out) == before
+
+    _score(mixed, out, pool, fresh=True)
+    assert [row["case_id"] for row in suggestion_rows(out)][-2:] == ["TB-20", "TB-21"]
+
+
+def test_another_model_is_refused_by_version(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    class OtherModel:
+        model_version = "ruling/other"
+        score = pool.score
+
+    _score(mixed, tmp_path / "out", pool)
+    with pytest.raises(RunChangedError, match="the model was ruling/test and is ruling/other"):
+        score_backlog(str(mixed), out=tmp_path / "out", engine=OtherModel())
+
+
+def test_fresh_leaves_nothing_of_a_longer_run(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    out = tmp_path / "out"
+    _score(mixed, out, pool)
+    _score(write_lines(tmp_path / "short.jsonl", [case_content(0)]), out, pool, fresh=True)
+    assert [row["case_id"] for row in suggestion_rows(out)] == ["TB-0"]
+    assert refused_rows(out) == []
+
+
+def test_two_runs_never_write_to_one_folder(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    with OutputFolder(tmp_path / "out").held(), pytest.raises(OutputBusyError, match="another run"):
+        _score(mixed, tmp_path / "out", pool)
+
+
+def test_parts_without_a_manifest_are_never_silently_discarded(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    _score(mixed, tmp_path / "out", pool)
+    (tmp_path / "out" / "run.json").unlink()
+    with pytest.raises(BacklogError, match=r"holds parts but no run\.json"):
+        _score(mixed, tmp_path / "out", pool)
+
+
+def test_a_full_disk_is_said_and_the_same_command_goes_on(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
+    """By RLIMIT_FSIZE: the kernel itself refuses to let a file grow."""
+    _ = pool.model_version
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4_000, before[1]))
+    try:
+        with pytest.raises(OutputFullError, match="no room is left"):
+            _score(mixed, tmp_path / "out", pool)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list((tmp_path / "out").rglob(".new-*"))
+    assert _score(mixed, tmp_path / "out", pool).n_scored == 10
+
+
+def test_absent_and_damaged_photos_never_refuse_a_case(tmp_path: Path, pool: PoolEngine) -> None:
+    def photo(name: str, path: str | None) -> dict[str, Any]:
+        return {"photo_id": name, "role": "received", "filed_by": "buyer", "path": path}
+
+    photos = [photo("p1", "here.jpg"), photo("p2", "gone.jpg"), photo("p3", "link.jpg"), photo("p4", None)]
+    content = case_content(0, photos=[*photos, photo("p5", "bad.jpg")])
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "here.jpg").write_bytes(DAMAGED)
+    (folder / "bad.jpg").write_bytes(UNREADABLE)
+    (tmp_path / "outside.jpg").write_bytes(DAMAGED)
+    (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
+
+    _score(write_lines(tmp_path / "cases.jsonl", [content]), tmp_path / "out", pool, photos_dir=folder)
+
+    expected = build_suggester().suggest([case_file(content, {"p1": DAMAGED, "p5": UNREADABLE})], now=NOW)
+    assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "out")] == expected
+
+
+def test_parquet_gives_what_the_same_json_lines_give(tmp_path: Path, pool: PoolEngine) -> None:
+    contents = [case_content(number) for number in range(9)]
+    _score(write_lines(tmp_path / "cases.jsonl", contents), tmp_path / "from-lines", pool)
+    write_parquet(tmp_path / "cases.parquet", contents, row_group_size=3)
+    _score(tmp_path / "cases.parquet", tmp_path / "from-parquet", pool)
+    expected = [to_suggestion(row) for row in suggestion_rows(tmp_path / "from-lines")]
+    assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "from-parquet")] == expected

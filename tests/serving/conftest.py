@@ -1,0 +1,103 @@
+"""A wired service on a database of its own, with and without a model."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.house import House, build_house
+from serving.records import Role, User
+from serving.refusals import UnknownError
+from serving.settings import Settings
+from tests.suggesters import build_suggester
+
+Headers = dict[str, str]
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the newest schema and nothing in it, to copy."""
+    path = tmp_path_factory.mktemp("database") / "empty.db"
+    house = build_house(Settings(database_url=f"sqlite:///{path}"))
+    house.store.close()
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"EVIDENCE_REVIEW_{name.upper()}", raising=False)
+    shutil.copy(empty_database, tmp_path / "review.db")
+    return Settings(
+        database_url=f"sqlite:///{tmp_path}/review.db",
+        photo_dir=tmp_path / "photos",
+        outcomes_dir=tmp_path / "outcomes",
+        max_case_bytes=200_000,
+        max_photo_bytes=100_000,
+        max_request_bytes=1_000_000,
+        worker_poll_s=0.02,
+    )
+
+
+@pytest.fixture
+def house(settings: Settings) -> Iterator[House]:
+    """The service without a model."""
+    built = build_house(settings)
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def scoring_house(settings: Settings) -> Iterator[House]:
+    """The service with a model that reads known words."""
+    built = build_house(settings, build_suggester())
+    yield built
+    built.store.close()
+
+
+@pytest.fixture
+def client(house: House) -> TestClient:
+    return TestClient(create_app(house.settings, house=house))
+
+
+@pytest.fixture
+def scoring_client(scoring_house: House) -> TestClient:
+    """Its worker runs only inside `with scoring_client:`."""
+    return TestClient(create_app(scoring_house.settings, house=scoring_house))
+
+
+def user_of(house: House, role: Role, *, name: str | None = None) -> User:
+    """Return a user of that role, made if need be."""
+    wanted = name or f"test-{role.value}"
+    try:
+        return house.store.accounts.named(wanted)
+    except UnknownError:
+        return house.gatekeeper.add_user(wanted, role=role, by="system:test")
+
+
+def headers_of(house: House, role: Role, *, name: str | None = None) -> Headers:
+    token = house.gatekeeper.make_token(user_of(house, role, name=name), label="test", by="system:test")
+    return {"Authorization": f"Bearer {token}"}
+
+
+@pytest.fixture
+def as_role(house: House) -> Callable[..., Headers]:
+    return lambda role, name=None: headers_of(house, role, name=name)
+
+
+@pytest.fixture
+def lead(house: House) -> Headers:
+    return headers_of(house, Role.LEAD)
+
+
+@pytest.fixture
+def arbitrator(house: House) -> Headers:
+    return headers_of(house, Role.ARBITRATOR)
+
+
+@pytest.fixture
+def service(house: House) -> Headers:
+    return headers_of(house, Role.SERVICE)

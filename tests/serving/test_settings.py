@@ -1,0 +1,30 @@
+"""Every setting is explained to operators."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from serving.settings import Settings
+
+DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_every_setting_is_documented(name: str) -> None:
+    assert f"| `{name}` |" in DOCUMENT
+
+
+def test_nothing_is_documented_that_is_no_setting() -> None:
+    named = {line.split("`")[1] for line in DOCUMENT.splitlines() if line.startswith("| `")}
+    assert named == set(Settings.model_fields)
+
+
+def test_settings_cannot_be_changed_once_read() -> None:
+    with pytest.raises(ValidationError):
+        Settings().port = 1  # type: ignore[misc]
+
+
+def test_a_setting_is_read_from_its_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVIDENCE_REVIEW_PORT", "9001")
+    assert Settings().port == 9001
