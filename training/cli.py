@@ -112,6 +112,35 @@ def evaluate(
 
 
 @app.command()
+def retrain(
+    outcomes: Annotated[Path, typer.Option(help="A folder written by `evidence-review export-outcomes`.")],
+    out: Annotated[Path, typer.Option(help="New model folder to write; nothing is promoted.")],
+    model: ModelDir = None,
+    cache: CacheDir = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
+) -> None:
+    """Refit the ruling model on confirmed outcomes beside simulated cases, into a folder of its own."""
+    from models.registry import load_suggester
+    from training.photo_errors import load_photo_errors
+    from training.retrain import refit_rulings, write_challenger
+    from training.snapshot import read_snapshot
+    from training.statement_pool import load_pool
+
+    folder = _model(model)
+    with _reported():
+        decided = read_snapshot(outcomes)
+        classifier = refit_rulings(
+            load_suggester(folder, cache_dir=_cache(cache)),
+            decided,
+            pool=load_pool(folder / "chat" / "pool.json"),
+            photo_errors=load_photo_errors(folder),
+            seed=seed,
+        )
+        version = write_challenger(classifier, champion_dir=folder, out=out)
+    console.print(f"model {version} in {out}, learned from {len(decided)} outcomes; serve it with EVIDENCE_REVIEW_MODEL_DIR={out}")
+
+
+@app.command()
 def sensitivity(
     model: ModelDir = None,
     n_cases: Annotated[int, typer.Option("--cases", help="Simulated cases a row.", min=100)] = 1000,

@@ -28,9 +28,7 @@ def test_an_all_white_photo_is_its_own_goods() -> None:
 def test_cells_hold_the_mean_colour_and_its_spread() -> None:
     view = read_view(TinyEncoder().encode(Image.new("RGB", (64, 64), (255, 0, 0))))
 
-    np.testing.assert_allclose(
-        view.cells[:, -6:-3], np.tile([53.24, 80.09, 67.20], (GRID * GRID, 1)), atol=0.1
-    )
+    np.testing.assert_allclose(view.cells[:, -6:-3], np.tile([53.24, 80.09, 67.20], (GRID * GRID, 1)), atol=0.1)
     np.testing.assert_allclose(view.cells[:, -3:], 0, atol=0.05)
 
 

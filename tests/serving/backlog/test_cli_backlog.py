@@ -12,28 +12,31 @@ from typer import Typer
 from typer.testing import CliRunner
 
 from serving.backlog.engine import PoolEngine
-from serving.backlog.run import PART_CASES, score_backlog
+from serving.backlog.run import score_backlog
 from serving.cli_backlog import score
 from tests.serving.backlog.backlogs import SLOW, case_content, results, write_lines
 
 ROOT = Path(__file__).parents[3]
-# The command as it is, but for the weights: those of the tests load in no time.
+# The command as it is, but for the weights, those of the tests load in no time, and the size of a part.
 COMMAND = """
 import typer
-from serving.backlog import shipped
+from functools import partial
+from serving.backlog import run, shipped
 from tests.serving.backlog.backlogs import load_deadly
 shipped.loader = lambda model_dir, *, cache_dir: load_deadly
+run.score_backlog = partial(run.score_backlog, part_cases=32, chunk_cases=8)
 from serving.cli_backlog import score
 typer.run(score)
 """
-N_CASES = 2 * PART_CASES + 88
+PART_CASES = 32
+N_CASES = 3 * PART_CASES + 20
 
 
 @pytest.fixture
 def backlog(tmp_path: Path) -> Path:
     # Slow enough that a signal after a part comes before the end.
     rows = [case_content(n, buyer_statement=SLOW if n % 10 == 0 or n >= 2 * PART_CASES else "") for n in range(N_CASES)]
-    return write_lines(tmp_path / "cases.jsonl", [*rows[:300], "{", *rows[300:]])
+    return write_lines(tmp_path / "cases.jsonl", [*rows[:50], "{", *rows[50:]])
 
 
 def _begin(backlog: Path, out: Path, *, processes: int = 1) -> "subprocess.Popen[str]":
@@ -89,7 +92,7 @@ def test_killed_and_interrupted_the_same_command_goes_on_to_every_row_once(
 
     found = results(out)
     assert [row["case_id"] for row in found["rows"]] == [f"TB-{n}" for n in range(N_CASES)]
-    assert [(row["line"], row["kind"]) for row in found["refused"]] == [(301, "format")]
+    assert [(row["line"], row["kind"]) for row in found["refused"]] == [(51, "format")]
     began = found["rows"][0]["created_at"]
     score_backlog(str(backlog), out=tmp_path / "whole", engine=pool, now=began)
     assert results(tmp_path / "whole") == found
@@ -106,7 +109,7 @@ def test_what_the_command_cannot_do_it_says(tmp_path: Path) -> None:
     ):
         told = runner.invoke(app, [str(backlog), "--out", str(tmp_path / "out"), *options])
         assert told.exit_code == 2
-        assert words in " ".join(told.output.split())
+        assert words in " ".join(told.output.replace("│", " ").split())
     told = runner.invoke(app, [str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out")])
     assert told.exit_code == 2
     assert "is there" in told.output
