@@ -45,25 +45,37 @@ def explain(
     *,
     rule: Callable[[CaseEvidence], NDArray[np.float64]],
 ) -> tuple[Evidence, ...]:
-    """Return the pieces that moved the suggestion, strongest first, both sides' strongest among them.
+    """Return the pieces that moved the suggestion, strongest first, then a side's best piece if none of its moved it.
 
     probabilities : shape (n_rulings,), with all evidence
     rule : ruling probabilities for other evidence
     """
     first = int(probabilities.argmax())
-    pieces: list[Evidence] = []
+    tried: list[tuple[float, Evidence]] = []
     for ref in _candidates(evidence, findings):
         without = rule(evidence.without(ref))
         effect = float(probabilities[first] - without[first])
-        favours = Party.BUYER if float(_VALUES @ (probabilities - without)) >= 0 else Party.SELLER
-        if abs(effect) >= _MIN_EFFECT:
-            pieces.append(_piece(evidence, ref, effect, favours))
-    pieces.sort(key=lambda piece: (-abs(piece.effect), str(piece.ref)))
-    kept = pieces[:_AT_MOST]
+        shift = float(_VALUES @ (probabilities - without))
+        tried.append((shift, _piece(evidence, ref, effect, Party.BUYER if shift >= 0 else Party.SELLER)))
+    moved = [piece for _, piece in tried if abs(piece.effect) >= _MIN_EFFECT]
+    moved.sort(key=lambda piece: (-abs(piece.effect), str(piece.ref)))
+    kept = moved[:_AT_MOST]
     for party in Party:
         if not any(piece.favours == party for piece in kept):
-            kept += [piece for piece in pieces if piece.favours == party][:1]
+            kept += _best_of(party, evidence, tried)
     return tuple(kept)
+
+
+def _best_of(party: Party, evidence: CaseEvidence, tried: list[tuple[float, Evidence]]) -> list[Evidence]:
+    """Return the piece that most helps `party`, however little; else what that party itself said or filed."""
+    sign = 1 if party == Party.BUYER else -1
+    helping = [(sign * shift, piece) for shift, piece in tried if sign * shift > 0]
+    if helping:
+        return [max(helping, key=lambda item: item[0])[1]]
+    own = {str(s.ref) for s in evidence.statements if s.speaker == party}
+    own |= {photo.ref for photo in evidence.photos if photo.filed_by == party}
+    filed = [piece for _, piece in tried if piece.ref in own]
+    return [piece.model_copy(update={"favours": party}) for piece in filed[:1]]
 
 
 def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:

@@ -21,7 +21,6 @@ from models.vocabulary import Claim, DocumentKind, Party, PhotoRole
 REQUESTS_FILE = Path(__file__).with_name("requests.yaml")
 _MIN_GAIN = 0.02
 _AT_MOST = 4
-_IF_FILED = 0.95
 _PHOTO_FILE = "photo_file:"
 
 
@@ -31,10 +30,14 @@ class _Present(Frozen):
 
 
 class EvidenceRequest(Frozen):
-    """An item that may be asked for, and the proposition it would settle."""
+    """An item that may be asked for, and the proposition it would settle.
+
+    telling : probability of the proposition once the item is filed and speaks for it
+    """
 
     party: Party
     settles: Proposition
+    telling: float = Field(gt=0, lt=1)
     claims: tuple[Claim, ...] = Field(min_length=1)
     present: _Present
     zh: str
@@ -67,7 +70,7 @@ def missing_evidence(
     for name, request in shipped_requests().items():
         if case.claim not in request.claims or _is_filed(case, request, absent_photos):
             continue
-        telling = Finding(_IF_FILED, (f"request.{name}",))
+        telling = Finding(max(request.telling, findings.stated[request.settles].probability), (f"request.{name}",))
         rerun = rule(replace(findings, stated={**findings.stated, request.settles: telling}))
         gain = float(np.abs(rerun - probabilities).sum() / 2)
         if gain >= _MIN_GAIN:

@@ -3,7 +3,7 @@
 Small dense heads read the encoder's maps at three depths, next to what is usual in the photo, and give every
 cell a damage score, which the heat map shows; its mean over few and over many of the hottest cells are the
 narrow and the wide score. A direction learned from twins (the same photo with and without damage) adds a view
-of the whole photo. On goods like those it was trained on, an expert on these goods joins in. Unfamiliarity is
+of the whole photo. On goods like those it was trained on, an expert on these goods leads instead. Unfamiliarity is
 the distance to the nearest of them.
 
 Knows nothing of files other than its own weights, of torch, or of how it was trained (`training.fit_damage`).
@@ -41,7 +41,7 @@ from models.photo_cells import (
 N_NEIGHBOURS = 3
 CLIP = 6.0
 SUMMARY_CLIP = 5.0
-_FORMAT = 2
+_FORMAT = 3
 _WEIGHTS_FILE = "head.safetensors"
 _SETTINGS_FILE = "head.json"
 _KNOWN_QUANTILE = 0.95
@@ -72,11 +72,11 @@ class DamageScore:
 class Calibration:
     """Weights of the scores in the calibrated logit.
 
-    familiar : of (narrow, wide, twin, expert) on goods in training; unfamiliar : of (wide, twin) on goods
-    left out of training whole; each with the intercept last
+    familiar : of (narrow, expert) on goods in training; unfamiliar : of (wide, twin) on goods left out of
+    training whole; each with the intercept last
     """
 
-    familiar: tuple[float, float, float, float, float]
+    familiar: tuple[float, float, float]
     unfamiliar: tuple[float, float, float]
 
 
@@ -158,11 +158,9 @@ class DamageClassifier:
             classifier = cls(encoder_digest=settings["encoder_digest"], region_share=settings["region_share"])
             classifier.narrow_cells_ = int(settings["narrow_cells"])
             classifier.wide_cells_ = int(settings["wide_cells"])
-            narrow, wide, twin, expert, known = (float(value) for value in settings["familiar"])
-            far_wide, far_twin, unknown = (float(value) for value in settings["unfamiliar"])
-            classifier.calibration_ = Calibration(
-                familiar=(narrow, wide, twin, expert, known), unfamiliar=(far_wide, far_twin, unknown)
-            )
+            narrow, expert, known = (float(value) for value in settings["familiar"])
+            wide, twin, unknown = (float(value) for value in settings["unfamiliar"])
+            classifier.calibration_ = Calibration(familiar=(narrow, expert, known), unfamiliar=(wide, twin, unknown))
             classifier.heads_ = tuple(_named(arrays, f"head.{i}.") for i in range(int(settings["n_heads"])))
             classifier.views_ = _named(arrays, "view.")
             classifier.codes_ = arrays["codes"].astype(np.float32)
@@ -189,7 +187,7 @@ class DamageClassifier:
         v = self.views_
         scaled = np.clip((summary - v["mean"]) / v["std"], -SUMMARY_CLIP, SUMMARY_CLIP)
         twin, expert = float(scaled @ v["twin"]), float(scaled @ v["expert"])
-        familiar = float(np.dot(self.calibration_.familiar, (narrow, wide, twin, expert, 1.0)))
+        familiar = float(np.dot(self.calibration_.familiar, (narrow, expert, 1.0)))
         unfamiliar = float(np.dot(self.calibration_.unfamiliar, (wide, twin, 1.0)))
         return trust * familiar + (1 - trust) * unfamiliar
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 
 from serving.api import cases, decisions, health, people, photos, suggestions
@@ -66,6 +67,8 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     app.include_router(pages.router)
     app.mount("/static", StaticFiles(directory=_STATIC), name="static")
     install_document(app)
+    for context in iter_route_contexts(app.routes):
+        app.state.figures.templates.setdefault(id(context.original_route), context.path or "")
     return app
 
 

@@ -216,10 +216,9 @@ def _house() -> "House":
 
 def _suggester(settings: "Settings") -> "Suggester":
     _quiet_libraries()
-    from models.encoders import default_cache_dir
     from models.registry import load_suggester
 
-    return load_suggester(settings.model_dir, cache_dir=settings.cache_dir or default_cache_dir())
+    return load_suggester(settings.model_dir, cache_dir=settings.cache_dir)
 
 
 def _suggester_if_any(settings: "Settings") -> "Suggester | None":

@@ -18,10 +18,10 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<!\d)(?:\d[ -]?){15,18}\d(?!\d)"), "[card]"),
     (re.compile(r"(?<!\d)(?:\+?86[ -]?)?1[3-9]\d(?:[ -]?\d{4}){2}(?!\d)"), "[phone]"),
     (re.compile(r"(?<!\d)0\d{2,3}[ -]\d{7,8}(?!\d)"), "[phone]"),
-    (re.compile(r"(?<![\d+])\+?\d{1,3}?[ -]?\(?\d{3}\)?[ -]\d{3}[ -]\d{4}(?!\d)"), "[phone]"),
+    (re.compile(r"(?<![\d+])(?:\+?\d{1,3}[ -])?\(?\d{3}\)?[ -]\d{3}[ -]\d{4}(?!\d)"), "[phone]"),
     (re.compile(r"((?:收货人|收件人|联系人|姓名|户名)(?:是|为)?\s*[:：]?\s*)[\u4e00-\u9fff·]{2,4}"), r"\1[name]"),
     (re.compile(r"((?:地址)(?:是|为)?\s*[:：]?\s*)[^\s,，。;；!！?？]{4,60}"), r"\1[address]"),
-    (re.compile(r"((?:my name is|recipient:?|consignee:?)\s+)[A-Z][a-z]+(?: [A-Z][a-z]+){0,2}"), r"\1[name]"),
+    (re.compile(r"((?i:my name is|recipient:?|consignee:?)\s+)[A-Z][a-z]+(?: [A-Z][a-z]+){0,2}"), r"\1[name]"),
     (
         re.compile(r"\b\d{1,5} (?:[A-Z][a-z]+ ){1,3}(?:Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct)\b"),
         "[address]",

@@ -18,7 +18,10 @@ class Settings(BaseSettings):
 
     database_url: str = Field("sqlite:///var/review.db", description="SQLAlchemy address of the database.")
     photo_dir: Path = Field(Path("var/photos"), description="Folder of the photo files.")
-    cache_dir: Path | None = Field(None, description="Folder of prepared encoders; unset means the user's cache.")
+    cache_dir: Path = Field(
+        default_factory=lambda: Path.home() / ".cache" / "dispute-evidence-review",
+        description="Folder of prepared encoders.",
+    )
     outcomes_dir: Path = Field(Path("datasets/outcomes"), description="Folder that exported outcomes go to.")
     model_dir: Path | None = Field(None, description="Folder of a model; unset means the shipped weights.")
     host: str = Field("127.0.0.1", description="Address the service listens on.")

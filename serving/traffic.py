@@ -31,9 +31,13 @@ log = structlog.get_logger("serving.request")
 
 
 class Figures:
-    """The service's Prometheus figures; one registry an app."""
+    """The service's Prometheus figures; one registry an app.
+
+    templates : whole route template by the id of the route, which itself knows only the part after its prefix
+    """
 
     def __init__(self) -> None:
+        self.templates: dict[int, str] = {}
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "evidence_review_requests",
@@ -85,7 +89,7 @@ class Traffic:
             await self.app(scope, receive, send_marked)
         finally:
             seconds = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "unmatched")
+            route = self.figures.templates.get(id(scope.get("route")), "unmatched")
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             self.figures.requests.labels(method, route, str(status)).inc()
             self.figures.seconds.labels(method, route).observe(seconds)

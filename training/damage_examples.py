@@ -71,13 +71,19 @@ class ExampleTable:
 
 @dataclass(frozen=True)
 class ExampleCounts:
-    """How many examples to draw, by kind; the smaller the type, the more variants of each photo."""
+    """How many examples to draw, by kind; the fewer photos a type has, the more examples of each.
 
-    photos_per_type: int = 250
-    clothing_photos: int = 400
-    goods_received: int = 350
-    goods_listing: int = 300
-    marked_variants: int = 4
+    pairs_per_type, clothing_pairs, received_pairs, listing_pairs : drawn pairs, two examples each
+    marked_pairs : pairs of each photo whose marks are erased; variants_per_type : of really damaged photos
+    long_side : of the photos before they are encoded, pixels
+    """
+
+    pairs_per_type: int = 200
+    clothing_pairs: int = 400
+    received_pairs: int = 350
+    listing_pairs: int = 350
+    marked_pairs: int = 5
+    variants_per_type: int = 160
     long_side: int = PHOTO_SIDE
 
 
@@ -211,16 +217,16 @@ def _choose_bases(
     rng: np.random.Generator,
 ) -> list[DamagePhoto]:
     """Return the photos that get a drawn pair: intact ones, and marked ones whose marks can be erased."""
-    chosen = [photo for photo in photos if photo.boxes] * counts.marked_variants
+    chosen = [photo for photo in photos if photo.boxes] * counts.marked_pairs
     clothing = [photo for photo in photos if not photo.damaged and photo.product.startswith("clothing_")]
-    chosen += _repeat(clothing, counts.clothing_photos, rng, most=2)
+    chosen += _repeat(clothing, counts.clothing_pairs, rng, most=2)
     others = sorted({photo.product for photo in photos if not photo.product.startswith("clothing_")})
     for product in others:
         intact = [photo for photo in photos if photo.product == product and not photo.damaged]
-        chosen += _repeat(intact, counts.photos_per_type, rng, most=4)
+        chosen += _repeat(intact, counts.pairs_per_type, rng, most=10)
     received = [photo for photo in goods if photo.product == "grocery_received"]
     listing = [photo for photo in goods if photo.product == "grocery_listing"]
-    return chosen + _repeat(received, counts.goods_received, rng) + _repeat(listing, counts.goods_listing, rng, most=6)
+    return chosen + _repeat(received, counts.received_pairs, rng) + _repeat(listing, counts.listing_pairs, rng, most=10)
 
 
 def _choose_damaged(
@@ -229,5 +235,5 @@ def _choose_damaged(
     chosen = []
     for product in sorted({photo.product for photo in photos}):
         damaged = [photo for photo in photos if photo.product == product and photo.damaged]
-        chosen += _repeat(damaged, counts.photos_per_type, rng)
+        chosen += _repeat(damaged, counts.variants_per_type, rng)
     return chosen

@@ -53,7 +53,7 @@ class HeadSettings:
     width: int = 64
     top_cells: int = 7
     wide_cells: int = 60
-    passes: float = 3.0
+    passes: float = 2.0
     n_heads: int = 2
     pairs: int = 16
     kin_share: float = 0.4

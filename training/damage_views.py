@@ -23,7 +23,7 @@ _CODE_DIMS = 64
 _MOST_TWINS = 4000
 
 
-def fit_views(table: ExampleTable, rows: Rows, *, drawn_share: float = 0.15, seed: int = 0) -> Views:
+def fit_views(table: ExampleTable, rows: Rows, *, drawn_share: float = 0.05, seed: int = 0) -> Views:
     """Return "mean", "std", "twin" and "expert", each (3328,), learned from some rows.
 
     drawn_share : weight of drawn photos in the expert, in [0, 1); drawn damage on goods that were only ever
@@ -94,6 +94,6 @@ def _expert(table: ExampleTable, rows: Rows, scaled: Floats, *, drawn_share: flo
     for outcome in (True, False):
         group = table.damaged[rows] == outcome
         weight[group] *= 0.5 / weight[group].sum()
-    model = LogisticRegression(C=0.03, max_iter=200)
+    model = LogisticRegression(C=0.05, max_iter=200)
     model.fit(scaled, table.damaged[rows], sample_weight=weight * len(rows))
     return np.asarray(model.coef_[0], np.float32)

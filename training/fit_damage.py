@@ -33,6 +33,8 @@ from training.damage_views import fit_codes, fit_views, pooled_part, read_views
 
 ERROR_RATES_FILE = "error_rates.json"
 _MOST_LEFT_OUT = 4
+_GROUP_WEIGHT = 100.0
+_NARROW_SHARE = 0.15
 
 Floats = NDArray[np.float64]
 
@@ -56,8 +58,8 @@ class HeldOutScores:
         return np.stack([self.wide, self.twin], axis=1)
 
     def familiar(self) -> Floats:
-        """Return the scores that count on familiar goods, (n, 4)."""
-        return np.stack([self.narrow, self.wide, self.twin, self.expert], axis=1)
+        """Return the scores that count on familiar goods, (n, 2)."""
+        return np.stack([self.narrow, self.expert], axis=1)
 
 
 @dataclass(frozen=True)
@@ -194,28 +196,29 @@ def cross_score(table: ExampleTable, *, seed: int, settings: HeadSettings) -> tu
 def calibrate(unseen: HeldOutScores, seen: HeldOutScores) -> Calibration:
     """Return the weights of the scores in the calibrated logit.
 
-    On unfamiliar goods wide and twin score count alike, and every type and class weighs alike: with few
-    types, freer weights would learn these types. On familiar goods the weights are learned, classes weighing
-    alike.
+    The shares of the scores are fixed, in standard units: with so few types, learned ones would fit these types.
+    Wide and twin score count alike on unfamiliar goods; on familiar ones the expert leads the narrow score.
+    Slope and intercept are learned; every class weighs alike, on unfamiliar goods every type too.
     """
-    scores = unseen.unfamiliar()
-    spread = scores.std(0) + 1e-6
-    weight = np.zeros(len(scores))
+    weight = np.zeros(len(unseen.damaged))
     for product in np.unique(unseen.product):
         for outcome in (True, False):
             group = (unseen.product == product) & (unseen.damaged == outcome)
-            weight[group] = 100 / max(1, group.sum())
-    both = (scores / spread).sum(1)[:, None]
-    far = LogisticRegression(C=1.0).fit(both, unseen.damaged, sample_weight=weight)
-    slope = float(far.coef_[0, 0])
-    scores = seen.familiar()
-    scale = scores.std(0) + 1e-6
-    near = LogisticRegression(C=0.1, class_weight="balanced").fit(scores / scale, seen.damaged)
-    narrow, wide, twin, expert = (float(value) for value in near.coef_[0] / scale)
-    return Calibration(
-        familiar=(narrow, wide, twin, expert, float(near.intercept_[0])),
-        unfamiliar=(slope / float(spread[0]), slope / float(spread[1]), float(far.intercept_[0])),
-    )
+            weight[group] = _GROUP_WEIGHT / max(1, group.sum())
+    unfamiliar = _platt(unseen.unfamiliar(), unseen.damaged, shares=(1.0, 1.0), weight=weight)
+    weight = np.where(seen.damaged, 0.5 / max(1, seen.damaged.sum()), 0.5 / max(1, (~seen.damaged).sum()))
+    familiar = _platt(seen.familiar(), seen.damaged, shares=(_NARROW_SHARE, 1.0), weight=weight * len(weight))
+    return Calibration(familiar=familiar, unfamiliar=unfamiliar)
+
+
+def _platt(
+    scores: Floats, damaged: NDArray[np.bool_], *, shares: tuple[float, float], weight: Floats
+) -> tuple[float, float, float]:
+    """Return the weights of two scores, (n, 2), and the intercept that make a calibrated logit of them."""
+    scale = np.array(shares) / (scores.std(0) + 1e-6)
+    model = LogisticRegression(C=1.0).fit((scores @ scale)[:, None], damaged, sample_weight=weight)
+    slope = float(model.coef_[0, 0])
+    return slope * float(scale[0]), slope * float(scale[1]), float(model.intercept_[0])
 
 
 def _join(parts: Sequence[HeldOutScores]) -> HeldOutScores:

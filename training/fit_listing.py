@@ -22,7 +22,6 @@ from training.listing_table import (
     Encoder,
     ListingTable,
     Places,
-    Recolouring,
     encode_photos,
     split_families,
     without,
@@ -68,19 +67,17 @@ def fit_listing(
     encoder: Encoder,
     seed: int,
     settings: HeadSettings | None = None,
-    recolouring: Recolouring | None = None,
-    n_heads: int = 2,
+    n_heads: int = 3,
     n_folds: int = 4,
 ) -> FittedListing:
     """Fit on the train and dev rows of `data_dir`.
 
-    recolouring : goods that never were, to learn from as well
     n_heads : heads whose likenesses are averaged
     n_folds : parts that the families are split into for calibration
     Raises CalibrationError below four families, CaseFormatError for a bad table.
     """
     photos = [photo for photo in read_listing_photos(data_dir) if photo.split != "test"]
-    table = encode_photos(photos, encoder=encoder, recolouring=recolouring or Recolouring(), seed=seed)
+    table = encode_photos(photos, encoder=encoder)
     return fit_table(
         table,
         encoder_digest=encoder.digest,
@@ -112,25 +109,22 @@ def fit_table(
 def hold_out(
     table: ListingTable, *, seed: int, settings: HeadSettings, n_heads: int, n_folds: int
 ) -> HeldOutPairs:
-    """Score every real received photo against every real listing by heads trained without its family."""
+    """Score every received photo against every listing by heads trained without its family."""
     fold = split_families(table.families, n_folds=n_folds)
-    real = np.flatnonzero(~table.recoloured)
     parts: list[HeldOutPairs] = []
     for number in range(fold.max() + 1):
-        scored = np.flatnonzero((fold[table.goods] == number) & ~table.recoloured[table.goods])
+        scored = np.flatnonzero(fold[table.goods] == number)
         goods = without(table, fold == number)
         heads = [
             train_head(table.views, goods, settings=settings, seed=seed + place) for place in range(n_heads)
         ]
         likenesses = [
-            predict_likenesses(
-                head, table.views, listing=table.listing[real], received=table.received[scored]
-            )
+            predict_likenesses(head, table.views, listing=table.listing, received=table.received[scored])
             for head in heads
         ]
         shown = table.goods[scored][:, None]
-        own = shown == real
-        kin = table.families[shown] == table.families[real]
+        own = shown == table.listing
+        kin = table.families[shown] == table.families
         kind = np.where(
             own, KINDS.index("match"), np.where(kin, KINDS.index("sibling"), KINDS.index("random"))
         )

@@ -35,13 +35,13 @@ class HeadSettings:
 
     n_codes: int = 64
     n_colour_codes: int = 24
-    epochs: int = 4
+    epochs: int = 6
     batch_size: int = 64
     learning_rate: float = 2e-3
     temperature: float = 0.07
     hidden_channels: float = 0.3
-    hidden_cells: float = 0.0
-    stand_ins: float = 0.0
+    hidden_cells: float = 0.5
+    stand_ins: float = 0.35
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from serving.backlog.summary import Summary, summarise
 from serving.backlog.triage import triage_table
 from serving.backlog.writing import OutputFolder, Part
 
-CHUNK_CASES = 32
-PART_CASES = 256
+CHUNK_CASES = 16
+PART_CASES = 128
 
 _CHUNK_BYTES = 8_000_000
 

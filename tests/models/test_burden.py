@@ -82,6 +82,17 @@ def test_a_replacement_that_cannot_be_had_becomes_return_and_refund() -> None:
     assert order.ruling == Ruling.RETURN_AND_REFUND
 
 
+def test_nothing_is_sent_back_where_that_is_worthless() -> None:
+    undetermined = _order("damaged", "worthless_to_return")
+    assert (undetermined.ruling, undetermined.responsible) == (Ruling.REFUND, Responsible.UNDETERMINED)
+    assert undetermined.return_freight is None
+    case = build_case(requested="replace")
+    true = ("condition_at_sign_off", "worthless_to_return")
+    holds: dict[Proposition, bool] = {name: name in true for name in PROPOSITIONS}
+    gone = adjudicate(case, shipped_rule_book().pack_for(case, ruled_on=ON), holds, agreed=None)
+    assert gone.ruling == Ruling.REFUND
+
+
 def test_outstanding_evidence_is_asked_for_only_while_nothing_is_agreed() -> None:
     assert _order("damaged", "evidence_outstanding").ruling == Ruling.REQUEST_EVIDENCE
     assert _order("damaged", "evidence_outstanding", agreed=Ruling.REPLACE).ruling == Ruling.REPLACE

@@ -89,8 +89,10 @@ def test_an_intact_photo_has_no_region() -> None:
     assert (piece.label, piece.region, piece.out_of_distribution) == ("intact", None, True)
 
 
-def test_what_moves_nothing_is_not_shown() -> None:
-    assert explained(weights={"m1": 0.004}) == ()
+def test_where_nothing_moves_each_side_still_shows_its_best_piece_with_its_true_effect() -> None:
+    found = explained(weights={"m1": 0.004})
+    assert {piece.favours for piece in found} == {"buyer", "seller"}
+    assert all(abs(piece.effect) < 0.005 for piece in found)
 
 
 def test_the_other_sides_strongest_piece_is_shown_however_faint() -> None:

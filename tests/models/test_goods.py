@@ -99,6 +99,25 @@ def test_only_used_goods_are_impaired_and_consumed_ones_most() -> None:
     assert 0.1 < plain < eaten
 
 
+def test_goods_used_but_said_to_be_unimpaired_count_as_intact() -> None:
+    used = {"goods_state": "used"}
+    plain = impaired(bought("手表", claim="not_as_described", order=used), CUES).probability
+    tried = bought("手表", claim="not_as_described", order=used, chat=spoken("buyer", "只试戴过，膜都没撕"))
+    assert impaired(tried, CUES).probability <= 0.5 * plain
+
+
+@pytest.mark.parametrize("title", ["茶壶 紫砂", "焖烧杯 食品级内胆", "electric coffee grinder", "tea cup"])
+def test_a_vessel_or_a_machine_is_no_consumable(title: str) -> None:
+    used = {"goods_state": "used"}
+    plain = impaired(bought("台灯", claim="not_as_described", order=used), CUES).probability
+    assert impaired(bought(title, claim="not_as_described", order=used), CUES).probability == plain
+
+
+def test_what_is_dangerous_to_send_stays_so_though_the_buyer_asks_to_return_it() -> None:
+    asked = bought("充电宝", requested="return_and_refund", chat=spoken("buyer", "电池鼓包，快递不收"))
+    assert worthless_to_return(asked, CUES).probability == pytest.approx(0.7)
+
+
 def test_a_defect_found_in_use_is_no_impairment_by_use() -> None:
     used = {"goods_state": "used"}
     defect = impaired(bought("台灯", claim="quality_defect", order=used), CUES).probability

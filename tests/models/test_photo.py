@@ -58,7 +58,7 @@ def make_classifier() -> DamageClassifier:
     classifier.heads_ = ({name: values.astype(np.float32) for name, values in head.items()},)
     classifier.narrow_cells_, classifier.wide_cells_ = 1, 2
     classifier.views_ = {name: values.astype(np.float32) for name, values in views.items()}
-    classifier.calibration_ = Calibration(familiar=(1.0, 0.0, 0.0, 0.0, 0.0), unfamiliar=(0.5, 0.0, 0.0))
+    classifier.calibration_ = Calibration(familiar=(1.0, 0.0, 0.0), unfamiliar=(0.5, 0.0, 0.0))
     classifier.codes_ = np.array([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], np.float32)
     classifier.distances_ = np.array([0.1, 0.2, 0.4], np.float32)
     return classifier
@@ -123,7 +123,7 @@ def test_scoring_before_fit_is_refused() -> None:
 
 def test_the_expert_moves_the_score_of_familiar_photos_only() -> None:
     classifier = make_classifier()
-    classifier.calibration_ = Calibration(familiar=(0.0, 0.0, 0.0, 2.0, 0.0), unfamiliar=(0.0, 0.0, 0.0))
+    classifier.calibration_ = Calibration(familiar=(0.0, 2.0, 0.0), unfamiliar=(0.0, 0.0, 0.0))
     classifier.views_["expert"][0] = 1.5  # type: ignore[index]
     near, far = make_features(), make_features()
     far.maps["head"][:] = -1.0

@@ -136,6 +136,18 @@ def test_a_request_the_seller_agreed_to_is_granted_as_agreed(note: str | None, r
     assert found[remedy].probability > 0.5
 
 
+def test_an_agreed_return_of_goods_no_carrier_takes_becomes_a_refund() -> None:
+    timeline = [happened("agreed", "seller")]
+    chat = [message(0, "buyer", "电池鼓包，快递不收")]
+    safe = agreed(timeline=timeline, requested="return_and_refund")
+    dangerous = agreed(timeline=timeline, requested="return_and_refund", chat=chat)
+    assert safe[Ruling.REFUND].probability == 0
+    assert dangerous[Ruling.REFUND].probability > dangerous[Ruling.RETURN_AND_REFUND].probability
+    assert "m1" in dangerous[Ruling.REFUND].supported_by
+    sums = [sum(finding.probability for finding in found.values()) for found in (safe, dangerous)]
+    assert sums[0] == pytest.approx(sums[1])
+
+
 def test_agreements_never_add_up_to_more_than_certainty() -> None:
     statements = [
         said("seller", {label: 0.99}, place=place)

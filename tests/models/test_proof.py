@@ -126,6 +126,19 @@ def test_a_prompt_complaint_proves_the_condition_at_sign_off_and_a_late_one_less
     assert complained(50) > complained(90) > complained(48 + 24 * 20)
 
 
+def test_goods_signed_for_as_intact_or_shaken_on_the_way_change_what_is_proved_of_their_condition() -> None:
+    def known(note: str | None, *papers: dict[str, Any]) -> float:
+        return at_sign_off(
+            build_evidence(case(logistics=[signed("buyer", note=note)], documents=list(papers)), photos=(photo(),))
+        )
+
+    assert known("签收单勾选外观完好") < 0.5 * known(None)
+    assert known("签收单注明破损") > known(None)
+    smooth = paper("carrier_statement", "seller", "正常派送，本人签收")
+    rough = paper("carrier_statement", "seller", "中转时包裹掉落，重新打包")
+    assert known(None, smooth) < known(None) < known(None, rough)
+
+
 def test_the_buyers_own_act_undoes_the_proof_of_condition() -> None:
     dropped = said("buyer", {ADMITS_USE: 0.95}, place=0)
     plain = at_sign_off(build_evidence(photos=(photo(),)))

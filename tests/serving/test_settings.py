@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from models.encoders import default_cache_dir
 from serving.settings import Settings
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
@@ -28,3 +29,8 @@ def test_settings_cannot_be_changed_once_read() -> None:
 def test_a_setting_is_read_from_its_environment_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EVIDENCE_REVIEW_PORT", "9001")
     assert Settings().port == 9001
+
+
+def test_encoders_are_shared_with_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EVIDENCE_REVIEW_CACHE_DIR", raising=False)
+    assert Settings().cache_dir == default_cache_dir()

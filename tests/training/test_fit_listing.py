@@ -24,14 +24,13 @@ from training.fit_listing import (
 )
 from training.listing_data import read_listing_photos
 from training.listing_head import Goods, HeadSettings, export_head, predict_likenesses, train_head
-from training.listing_table import Recolouring, encode_photos, split_families, without
+from training.listing_table import encode_photos, split_families, without
 
 SETTINGS = HeadSettings(
     n_codes=16, n_colour_codes=8, epochs=8, batch_size=16, learning_rate=2e-2, hidden_cells=0.5, stand_ins=0.3
 )
 FEW = {
     "settings": SETTINGS,
-    "recolouring": Recolouring(copies=1, photos_each=2),
     "n_heads": 1,
     "n_folds": 2,
 }
@@ -90,7 +89,9 @@ def test_a_saved_matcher_scores_as_before(fitted: FittedListing, tmp_path: Path)
     assert loaded.encoder_digest == "tiny"
 
 
-def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(fitted: FittedListing, tmp_path: Path) -> None:
+def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(
+    fitted: FittedListing, tmp_path: Path
+) -> None:
     fitted.save(tmp_path)
     rates = json.loads((tmp_path / ERROR_RATES_FILE).read_text())
 
@@ -148,10 +149,11 @@ def test_numpy_and_torch_find_the_same_likenesses(data_dir: Path) -> None:
     goods = Goods(listing=table.listing, received=table.received, goods=table.goods)
     settings = replace(SETTINGS, epochs=1)
     head = train_head(table.views, goods, settings=settings, seed=0)
-    torch_found = predict_likenesses(head, table.views, listing=table.listing[:3], received=table.received[:4])
+    torch_found = predict_likenesses(
+        head, table.views, listing=table.listing[:3], received=table.received[:4]
+    )
 
     weights = export_head(head)
-    photos = sorted(photos, key=lambda photo: photo.product)
     by_product = {photo.product: photo.listing for photo in photos}
     listings = [by_product[str(product)] for product in table.products[:3]]
     for i, photo in enumerate(photos[:4]):

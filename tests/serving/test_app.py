@@ -1,0 +1,148 @@
+"""Who doesn't belong stays out, on every route there is; every answer carries its id and security headers."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.errors import MEDIA_TYPE
+from serving.house import House
+from serving.records import Role
+from tests.serving.conftest import Headers
+
+ONE = "/api/v1/cases/{platform}/{case_id}"
+OPEN = {
+    ("get", "/api/v1/health/live"),
+    ("get", "/api/v1/health/ready"),
+    ("post", "/api/v1/session"),
+}
+READERS = {Role.ARBITRATOR, Role.LEAD, Role.AUDITOR, Role.SERVICE}
+FILERS = {Role.ARBITRATOR, Role.LEAD, Role.SERVICE}
+DECIDERS = {Role.ARBITRATOR, Role.LEAD}
+ALLOWED: dict[tuple[str, str], set[Role]] = {
+    ("get", "/api/v1/me"): set(Role),
+    ("delete", "/api/v1/session"): set(Role),
+    ("get", "/api/v1/metrics"): {Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE},
+    ("post", "/api/v1/suggestions"): FILERS | {Role.ENGINEER},
+    ("get", "/api/v1/cases"): READERS,
+    ("post", "/api/v1/cases"): FILERS,
+    ("get", ONE): READERS,
+    ("post", f"{ONE}/evidence"): FILERS,
+    ("put", f"{ONE}/photos/{{photo_id}}"): FILERS,
+    ("get", f"{ONE}/photos/{{photo_id}}"): READERS,
+    ("post", f"{ONE}/suggestion"): FILERS,
+    ("post", f"{ONE}/decision"): DECIDERS,
+    ("post", f"{ONE}/decision/withdraw"): DECIDERS,
+}
+OPEN_PAGES = {"/sign-in", "/sign-out", "/language", "/health/live", "/health/ready", "/static"}
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    for path, methods in app.openapi()["paths"].items():
+        for method, operation in methods.items():
+            yield method, path, operation
+
+
+def address(path: str) -> str:
+    return path.replace("{platform}", "taobao").replace("{case_id}", "TB-1").replace("{photo_id}", "p1")
+
+
+def test_the_table_of_roles_names_every_route(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    assert {(method, path) for method, path, _ in operations(app)} == OPEN | set(ALLOWED)
+
+
+def test_every_route_refuses_strangers_and_false_tokens(client: TestClient) -> None:
+    for method, path in ALLOWED:
+        for headers in ({}, {"Authorization": "Bearer er_made-up"}, {"Cookie": "evidence_review_session=made-up"}):
+            answer = client.request(method, address(path), headers=headers)
+            assert answer.status_code == 401, (method, path, headers)
+            assert answer.headers["content-type"] == MEDIA_TYPE
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_route_lets_only_its_roles_through(
+    client: TestClient, as_role: Callable[..., Headers], role: Role
+) -> None:
+    headers = as_role(role)
+    for (method, path), roles in ALLOWED.items():
+        status = client.request(method, address(path), headers=headers).status_code
+        assert (status == 403) is (role not in roles), (method, path, status)
+
+
+def test_no_route_outside_the_document_is_open(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    documented = {path for _, path, _ in operations(app)}
+    for context in iter_route_contexts(app.routes):
+        path = re.sub(r":path", "", context.path or "")
+        if path in documented or path in OPEN_PAGES:
+            continue
+        for method in getattr(context.original_route, "methods", None) or {"GET"}:
+            answer = client.request(method, address(path), follow_redirects=False)
+            to_sign_in = answer.status_code == 303 and answer.headers["location"] == "/sign-in"
+            assert answer.status_code == 401 or to_sign_in, (method, path, answer.status_code)
+
+
+def test_a_body_is_not_read_for_a_stranger(client: TestClient) -> None:
+    answer = client.post("/api/v1/cases", content=b"x" * 900_000, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 401
+
+
+def test_the_document_is_complete(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    known = app.openapi()["components"]["schemas"]
+    assert "HTTPValidationError" not in known
+    assert set(re.findall(r"#/components/schemas/(\w+)", str(app.openapi()))) <= set(known)
+    for method, path, operation in operations(app):
+        assert operation["tags"], path
+        assert operation["description"], path
+        if (method, path) not in OPEN:
+            assert {"401"} <= set(operation["responses"]), path
+        if method in ("post", "put") and not path.endswith("/suggestion"):
+            assert operation["requestBody"]["content"], path
+
+
+def test_every_answer_carries_an_id_and_security_headers(client: TestClient) -> None:
+    for path in ("/api/v1/health/live", "/nowhere", "/sign-in", "/static/sign_in.css"):
+        headers = client.get(path, headers={"X-Request-ID": "abc-1"}).headers
+        assert headers["x-request-id"] == "abc-1"
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
+
+
+def test_a_request_id_that_could_break_a_log_line_is_replaced(client: TestClient) -> None:
+    assert client.get("/nowhere", headers={"X-Request-ID": "a b\tc"}).headers["x-request-id"] != "a b\tc"
+
+
+def test_figures_are_labelled_by_route_template(client: TestClient, lead: Headers) -> None:
+    client.get("/api/v1/cases/taobao/secret-id", headers=lead)
+    figures = client.get("/metrics", headers=lead).text
+    assert 'route="/api/v1/cases/{platform}/{case_id:path}"' in figures
+    assert "secret-id" not in figures
+
+
+def test_readiness_tells_the_truth(client: TestClient, scoring_client: TestClient, house: House) -> None:
+    assert client.get("/api/v1/health/ready").json()["status"] == "degraded"
+    assert scoring_client.get("/api/v1/health/ready").json()["model_version"] == "ruling/test"
+    house.settings.photo_dir.rmdir()
+    house.settings.photo_dir.write_text("a file in the way of the folder")
+    answer = client.get("/api/v1/health/ready")
+    assert (answer.status_code, answer.json()["photos"], answer.json()["database"]) == (503, False, True)
+
+
+def test_a_database_that_is_gone_answers_503(house: House, lead: Headers) -> None:
+    app = create_app(house.settings, house=house)
+    with house.store.database.write() as connection:
+        connection.exec_driver_sql("ALTER TABLE cases RENAME TO elsewhere")
+    client = TestClient(app)
+    assert client.get("/api/v1/health/ready").json()["database"] is False
+    assert client.get("/api/v1/cases", headers=lead).status_code == 503

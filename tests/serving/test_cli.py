@@ -1,0 +1,151 @@
+"""The command line: clear words and codes, quick help, and the demo's table."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+from typer.testing import CliRunner
+
+from serving.api.documents import EXAMPLE_CASE
+from serving.cli import app
+from serving.demo import DEMO_LEAD, demo_user, overview, score_samples, take_in_samples
+from serving.house import House
+from serving.printed import suggestion_page
+from serving.settings import Settings
+from tests.builders import build_case, photo_bytes
+from tests.suggesters import build_suggester
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def environment(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The command line's own settings point at the test's database."""
+    for name in ("database_url", "photo_dir", "outcomes_dir"):
+        monkeypatch.setenv(f"EVIDENCE_REVIEW_{name.upper()}", str(getattr(settings, name)))
+    return settings
+
+
+def write_case(folder: Path, **changes: object) -> Path:
+    path = folder / "case.json"
+    path.write_text(json.dumps({**EXAMPLE_CASE, **changes}), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"claim": "broken"}, "case.json: claim: "),
+        ({"surprise": 1}, "case.json: surprise: unknown key"),
+        ({"order": {}}, "case.json: order.order_id: is required"),
+    ],
+)
+def test_suggest_names_the_field_at_fault(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    told = runner.invoke(app, ["suggest", str(write_case(tmp_path, **changes))])
+    assert told.exit_code == 2
+    assert said in told.stderr
+    assert "Traceback" not in told.output
+
+
+def test_suggest_says_what_it_cannot_read(tmp_path: Path) -> None:
+    told = runner.invoke(app, ["suggest", str(tmp_path / "none.json")])
+    assert (told.exit_code, "No such file" in told.stderr) == (2, True)
+    told = runner.invoke(app, ["suggest", str(write_case(tmp_path)), "--photos", str(tmp_path / "none")])
+    assert (told.exit_code, "is not a folder" in told.stderr) == (2, True)
+    (tmp_path / "bad.json").write_text("{")
+    told = runner.invoke(app, ["suggest", str(tmp_path / "bad.json")])
+    assert (told.exit_code, "is not valid JSON" in told.stderr) == (2, True)
+
+
+def test_a_model_that_cannot_be_loaded_is_said_in_a_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVIDENCE_REVIEW_MODEL_DIR", str(tmp_path))
+    told = runner.invoke(app, ["suggest", str(write_case(tmp_path))])
+    assert (told.exit_code, "manifest.json" in told.stderr) == (1, True)
+
+
+def test_a_setting_that_cannot_be_used_is_named(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVIDENCE_REVIEW_PORT", "no port")
+    told = runner.invoke(app, ["user", "list"])
+    assert (told.exit_code, "EVIDENCE_REVIEW_PORT" in told.stderr) == (2, True)
+
+
+def test_users_are_added_listed_and_let_in(environment: Settings) -> None:
+    assert runner.invoke(app, ["user", "add", "li", "--role", "arbitrator"]).exit_code == 0
+    assert "li" in runner.invoke(app, ["user", "list"]).stdout
+    assert runner.invoke(app, ["user", "token", "li"]).stdout.startswith("er_")
+    assert "/sign-in?token=" in runner.invoke(app, ["user", "link", "li"]).stdout
+    again = runner.invoke(app, ["user", "add", "li", "--role", "lead"])
+    assert (again.exit_code, "exists" in again.stderr) == (1, True)
+    assert runner.invoke(app, ["user", "add", "wu", "--role", "king"]).exit_code == 2
+    assert runner.invoke(app, ["user", "link", "nobody"]).exit_code == 1
+
+
+def test_a_password_is_asked_for_and_never_an_argument(environment: Settings) -> None:
+    typed = "correct horse battery\ncorrect horse battery\n"
+    added = runner.invoke(app, ["user", "add", "li", "--role", "lead", "--password"], input=typed)
+    assert added.exit_code == 0
+    short = runner.invoke(app, ["user", "add", "wu", "--role", "lead", "--password"], input="short\nshort\n")
+    assert (short.exit_code, "at least 12" in short.stderr) == (2, True)
+
+
+def test_outcomes_are_exported_to_a_folder(environment: Settings) -> None:
+    told = runner.invoke(app, ["export-outcomes"])
+    assert told.exit_code == 0, told.output
+    assert (Path(told.stdout.strip()) / "manifest.json").is_file()
+    bad = runner.invoke(app, ["export-outcomes", "--since", "2026-03-01"])
+    assert (bad.exit_code, "--since" in bad.stderr) == (2, True)
+
+
+def test_help_loads_no_heavy_library_and_is_quick() -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom serving.cli import app\n"
+        "assert CliRunner().invoke(app, ['--help']).exit_code == 0\n"
+        "print([m for m in ('torch', 'onnxruntime', 'transformers', 'sqlalchemy', 'fastapi') if m in sys.modules])"
+    )
+    began = time.perf_counter()
+    root = Path(__file__).parents[2]
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert told.stdout.strip() == "[]"
+    assert time.perf_counter() - began < 10
+
+
+def test_a_suggestion_is_printed_with_both_sides_ledger_and_its_honesty() -> None:
+    case = build_case(
+        buyer_statement="到手碎了",
+        seller_statement="签收时是好的",
+        logistics=[{"at": "2026-03-03T09:00:00Z", "event": "signed", "by": "locker"}],
+    )
+    from models.case_file import CaseFile
+
+    suggestion = build_suggester().suggest([CaseFile(case, {})])[0]
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(suggestion_page(suggestion, case))
+    page = console.export_text()
+    for words in ("A suggestion, not a decision", "simulated cases only", "for the seller", "must prove", "set at 90%"):
+        assert words in page
+
+
+def test_the_demo_takes_in_scores_and_skips_what_is_stored(scoring_house: House, tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    (samples / "photos").mkdir(parents=True)
+    (samples / "photos" / "p1.jpg").write_bytes(photo_bytes())
+    photo = {"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": "photos/p1.jpg"}
+    lines = [build_case(case_id=f"D-{n}", photos=[photo]).model_dump_json() for n in range(3)]
+    (samples / "cases.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with Progress(disable=True) as progress:
+        cases = take_in_samples(scoring_house, folder=samples, progress=progress)
+        score_samples(scoring_house, cases, progress=progress)
+        again = take_in_samples(scoring_house, folder=samples, progress=progress)
+        before = len(scoring_house.store.audit_trail())
+        score_samples(scoring_house, again, progress=progress)
+    assert (cases.n_new, again.n_new, len(again.keys)) == (3, 0, 3)
+    assert len(scoring_house.store.audit_trail()) == before
+    views = [scoring_house.store.view(key) for key in again.keys]
+    assert all(view.suggestion is not None and view.photos[0].present for view in views)
+    assert overview(views).row_count == 3
+    assert demo_user(scoring_house).name == DEMO_LEAD

@@ -1,0 +1,119 @@
+"""Exported outcomes: what people decided, in the case format, masked, whole or not there."""
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from models.domain import DecisionDraft, Outcome, parse_case
+from models.vocabulary import Ruling, Stage
+from serving.export import export_outcomes
+from serving.house import House
+from serving.records import CaseKey, Role, WithdrawalDraft
+from serving.refusals import StorageError
+from tests.builders import build_case, hours, photo_bytes
+from tests.serving.conftest import user_of
+
+CHAT = [
+    {"message_id": "m1", "at": hours(50), "speaker": "buyer", "text": "碎了，我电话13812345678", "photo_ids": ["p1"]}
+]
+PHOTOS = [
+    {"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": "p1.jpg"},
+    {"photo_id": "p2", "role": "waybill", "filed_by": "buyer", "path": "p2.jpg"},
+]
+
+
+def decide(house: House, case_id: str = "TB-1", *, ruling: Ruling = Ruling.REFUND) -> CaseKey:
+    """Take a case in and decide it."""
+    case = build_case(case_id=case_id, chat=CHAT, photos=PHOTOS)
+    key = CaseKey(case.platform, case_id)
+    house.store.take_in(case, by=user_of(house, Role.SERVICE))
+    house.store.add_photo(key, "p1", house.photo_intake.keep(photo_bytes()), by=user_of(house, Role.SERVICE))
+    draft = DecisionDraft(ruling=ruling, reason="致电13812345678核实")
+    house.store.decide(key, draft, by=user_of(house, Role.ARBITRATOR), input_digest="sha256:0")
+    return key
+
+
+def export(house: House, since: datetime | None = None, until: datetime | None = None) -> Path:
+    return export_outcomes(
+        house.store, house.photo_intake, house.settings.outcomes_dir, by="system:test", since=since, until=until
+    )
+
+
+def rows(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines()
+
+
+def test_an_export_is_in_the_case_format_with_its_photos(house: House) -> None:
+    decide(house)
+    folder = export(house)
+    outcome = Outcome.model_validate_json(rows(folder / "outcomes.jsonl")[0])
+    assert (outcome.case_id, outcome.ruling, outcome.suggestion_shown) == ("TB-1", Ruling.REFUND, False)
+    case = parse_case(rows(folder / "cases.jsonl")[0])
+    assert case.photos[0].path is not None
+    assert (folder / case.photos[0].path).read_bytes() == photo_bytes()
+    assert case.photos[1].path is None
+
+
+def test_an_export_holds_no_phone_number_and_no_names(house: House) -> None:
+    decide(house)
+    folder = export(house)
+    text = "".join((folder / name).read_text(encoding="utf-8") for name in ("outcomes.jsonl", "cases.jsonl"))
+    for secret in ("13812345678", "test-arbitrator", "b-1", "o-1"):
+        assert f'"{secret}"' not in text
+        assert "13812345678" not in text
+    assert "[phone]" in text
+
+
+def test_the_manifest_pins_every_file(house: House) -> None:
+    decide(house)
+    folder = export(house)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {"manifest.json"}
+    assert set(manifest["files"]) == found
+    for name, digest in manifest["files"].items():
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_same_decisions_give_the_same_folder(house: House) -> None:
+    decide(house)
+    first = export(house)
+    assert export(house) == first
+    decide(house, "TB-2")
+    assert export(house) != first
+    assert len(list(house.settings.outcomes_dir.iterdir())) == 2
+
+
+def test_only_decisions_that_stand_in_the_range_are_exported(house: House) -> None:
+    key = decide(house)
+    now = datetime.now(UTC)
+    assert rows(export(house, since=now + timedelta(hours=1)) / "outcomes.jsonl") == []
+    assert rows(export(house, until=now - timedelta(hours=1)) / "outcomes.jsonl") == []
+    assert len(rows(export(house, since=now - timedelta(hours=1)) / "outcomes.jsonl")) == 1
+    house.store.withdraw(key, WithdrawalDraft(), by=user_of(house, Role.ARBITRATOR))
+    assert rows(export(house) / "outcomes.jsonl") == []
+
+
+def test_an_appeal_gives_the_last_word_and_says_so(house: House) -> None:
+    key = decide(house)
+    other = user_of(house, Role.ARBITRATOR, name="somebody else")
+    draft = DecisionDraft(ruling=Ruling.DISMISS, stage=Stage.APPEAL)
+    house.store.decide(key, draft, by=other, input_digest="sha256:0")
+    (row,) = rows(export(house) / "outcomes.jsonl")
+    outcome = Outcome.model_validate_json(row)
+    assert (outcome.ruling, outcome.overturned_on_appeal) == (Ruling.DISMISS, True)
+
+
+def test_a_failed_export_leaves_nothing(house: House) -> None:
+    decide(house)
+    house.settings.outcomes_dir.write_text("in the way")
+    with pytest.raises(StorageError):
+        export(house)
+
+
+def test_an_export_is_noted_in_the_trail(house: House) -> None:
+    folder = export(house)
+    event = house.store.audit_trail(subject=f"export:{folder.name}")[0]
+    assert (event.actor, event.detail) == ("system:test", {"n_outcomes": 0})
