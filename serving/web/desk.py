@@ -13,15 +13,15 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from fastapi.templating import Jinja2Templates
 
 from models.domain import DecisionDraft
-from models.errors import InputError
+from models.errors import InputError, ReviewError
 from models.vocabulary import Claim, Platform, Ruling
 from serving.api.decisions import decide as record
 from serving.deps import CaseKeyDep, HouseDep, MaybePerson, PageArbitrator, PageReader, read_body
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Person, QueueFilter, Role, User, WithdrawalDraft
-from serving.refusals import ConflictError
+from serving.refusals import AlreadyDecidedError, ConflictError, StaleVersionError
 from serving.web.case_page import case_context, moment, money, percent, reasons
-from serving.web.words import LANGUAGES, language_of, words
+from serving.web.words import LANGUAGES, Words, language_of, words
 
 LANGUAGE_COOKIE = "evidence_review_language"
 PAGE_SIZE = 50
@@ -135,8 +135,8 @@ def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseK
     )
     try:
         record(house, key, draft, by=person, judged_version=int(version))
-    except (ConflictError, InputError) as refusal:
-        return _case_page(request, house, person, key, notice=str(refusal), status_code=409)
+    except (ConflictError, StaleVersionError, InputError) as refusal:
+        return _case_page(request, house, person, key, notice=_said(refusal, t), status_code=409)
     return RedirectResponse("/", status_code=303)
 
 
@@ -179,6 +179,13 @@ def _case_page(
         may_decide=_may_decide(person.user),
         **context,
     )
+
+
+def _said(refusal: ReviewError, t: Words) -> str:
+    """Say why a decision wasn't recorded, in the page's language where the desk has words for it."""
+    if isinstance(refusal, StaleVersionError):
+        return t("notice.stale")
+    return t("notice.decided") if isinstance(refusal, AlreadyDecidedError) else str(refusal)
 
 
 def _seconds_since(opened_at: str) -> float | None:

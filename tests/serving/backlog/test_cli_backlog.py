@@ -29,7 +29,9 @@ from serving.cli_backlog import score
 typer.run(score)
 """
 PART_CASES = 32
-N_CASES = 3 * PART_CASES + 20
+# Far more than is needed on a free machine.
+PATIENCE_S = 200
+N_CASES = 3 * PART_CASES
 
 
 @pytest.fixture
@@ -47,16 +49,17 @@ def _begin(backlog: Path, out: Path, *, processes: int = 1) -> "subprocess.Popen
 
 
 def _wait_for(path: Path, process: "subprocess.Popen[str]") -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + PATIENCE_S
     while not path.exists():
         if process.poll() is not None or time.monotonic() > until:
+            process.kill()
             raise AssertionError(f"{path.name} never came: {process.communicate()}")
         time.sleep(0.01)
 
 
 def _gone(group: int) -> bool:
     """Whether no process of the group is left; its first process is its own session's leader."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + PATIENCE_S
     while time.monotonic() < until:
         try:
             os.killpg(group, 0)
@@ -81,12 +84,12 @@ def test_killed_and_interrupted_the_same_command_goes_on_to_every_row_once(
     stopped = _begin(backlog, out)
     _wait_for(out / "suggestions" / "part-000001.parquet", stopped)
     os.killpg(stopped.pid, signal.SIGINT)
-    _, said = stopped.communicate(timeout=30)
+    _, said = stopped.communicate(timeout=PATIENCE_S)
     assert (stopped.returncode, "the same command goes on" in " ".join(said.split())) == (130, True), said
     assert "Traceback" not in said
 
     ended = _begin(backlog, out)
-    printed, said = ended.communicate(timeout=60)
+    printed, said = ended.communicate(timeout=PATIENCE_S)
     assert ended.returncode == 0, said
     assert printed.strip() == str(out / "summary.json")
 
