@@ -248,9 +248,7 @@ def _colour_code(weights: Mapping[str, Array], histogram: Array) -> Array:
 
 
 def _unit(vectors: NDArray[Any]) -> Array:
-    return np.asarray(
-        vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32
-    )
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
 
 
 def _softmax(logits: Array) -> Array:

@@ -163,7 +163,7 @@ JsonBody = Annotated[bytes, Depends(json_body)]
 def parse_draft(kind: type[Draft], data: bytes) -> Draft:
     """Parse what a client drafted. Raises CaseFormatError naming every wrong field."""
     try:
-        return kind.model_validate_json(data or b"{}")
+        return kind.model_validate_json(data or b"{}", strict=True)
     except ValidationError as error:
         problems = [
             (".".join(str(part) for part in item["loc"]) or "body", _message(item["type"], item["msg"]))

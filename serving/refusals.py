@@ -6,9 +6,9 @@ RefusalError                    (under models.errors.ReviewError)
 │   ├── CaseExistsError             the case is known with another content
 │   ├── CaseClosedError             a final decision stands; nothing may be added
 │   ├── AlreadyDecidedError         the stage has its decision
-│   ├── NothingToReviewError        a later stage, a withdrawal or a link without a decision to stand on
+│   ├── NothingToReviewError        a later stage or a withdrawal without a decision to stand on
+│   ├── StaleVersionError           the case has a newer version than the one judged
 │   └── NameTakenError              a user of that name exists
-├── StaleVersionError           the case has a newer version than the one judged
 ├── KeyReusedError              an Idempotency-Key came back with another body
 ├── StrangerError               nobody is signed in
 ├── ForbiddenError              signed in, but not allowed to do this
@@ -68,7 +68,7 @@ class NameTakenError(ConflictError):
         self.name = name
 
 
-class StaleVersionError(RefusalError):
+class StaleVersionError(ConflictError):
     def __init__(self, *, judged: int, current: int) -> None:
         super().__init__(f"version {judged} was judged, but the case is now at version {current}")
         self.judged, self.current = judged, current

@@ -137,7 +137,8 @@ def retrain(
             seed=seed,
         )
         version = write_challenger(classifier, champion_dir=folder, out=out)
-    console.print(f"model {version} in {out}, learned from {len(decided)} outcomes; serve it with EVIDENCE_REVIEW_MODEL_DIR={out}")
+    console.print(f"model {version} in {out}, learned from {len(decided)} outcomes")
+    console.print(f"serve it with EVIDENCE_REVIEW_MODEL_DIR={out}")
 
 
 @app.command()

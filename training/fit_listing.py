@@ -106,18 +106,14 @@ def fit_table(
     return FittedListing(matcher, list_error_rates(pairs))
 
 
-def hold_out(
-    table: ListingTable, *, seed: int, settings: HeadSettings, n_heads: int, n_folds: int
-) -> HeldOutPairs:
+def hold_out(table: ListingTable, *, seed: int, settings: HeadSettings, n_heads: int, n_folds: int) -> HeldOutPairs:
     """Score every received photo against every listing by heads trained without its family."""
     fold = split_families(table.families, n_folds=n_folds)
     parts: list[HeldOutPairs] = []
     for number in range(fold.max() + 1):
         scored = np.flatnonzero(fold[table.goods] == number)
         goods = without(table, fold == number)
-        heads = [
-            train_head(table.views, goods, settings=settings, seed=seed + place) for place in range(n_heads)
-        ]
+        heads = [train_head(table.views, goods, settings=settings, seed=seed + place) for place in range(n_heads)]
         likenesses = [
             predict_likenesses(head, table.views, listing=table.listing, received=table.received[scored])
             for head in heads
@@ -125,14 +121,10 @@ def hold_out(
         shown = table.goods[scored][:, None]
         own = shown == table.listing
         kin = table.families[shown] == table.families
-        kind = np.where(
-            own, KINDS.index("match"), np.where(kin, KINDS.index("sibling"), KINDS.index("random"))
-        )
+        kind = np.where(own, KINDS.index("match"), np.where(kin, KINDS.index("sibling"), KINDS.index("random")))
         family = np.broadcast_to(table.families[shown], kind.shape)
         parts.append(
-            HeldOutPairs(
-                np.mean(likenesses, axis=0).reshape(-1, 3), kind.ravel().astype(np.intp), family.ravel()
-            )
+            HeldOutPairs(np.mean(likenesses, axis=0).reshape(-1, 3), kind.ravel().astype(np.intp), family.ravel())
         )
     return HeldOutPairs(
         np.concatenate([part.likenesses for part in parts]),

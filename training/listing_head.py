@@ -92,9 +92,7 @@ class MatchHead(torch.nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(
-        self, *, mean: Array, std: Array, listing_shift: Array, n_bins: int, settings: HeadSettings
-    ) -> None:
+    def __init__(self, *, mean: Array, std: Array, listing_shift: Array, n_bins: int, settings: HeadSettings) -> None:
         super().__init__()
         n_channels = len(mean)
         self.settings = settings
@@ -248,9 +246,7 @@ def _with_stand_ins(
     return parts[0], parts[1], parts[2]
 
 
-def _loss(
-    head: MatchHead, likeness: torch.Tensor, goods: NDArray[np.intp], temperature: float
-) -> torch.Tensor:
+def _loss(head: MatchHead, likeness: torch.Tensor, goods: NDArray[np.intp], temperature: float) -> torch.Tensor:
     """Mixed likeness and each kind alone, so that none leans on the others."""
     mixed = (head.mixing.exp()[:, None, None] * likeness).mean(0)
     alone = [_tell_apart(kind / (1.5 * temperature), goods) for kind in likeness]

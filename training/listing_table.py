@@ -96,6 +96,4 @@ def without(table: ListingTable, left_out: NDArray[np.bool_]) -> Goods:
     number = np.full(len(left_out), -1)
     number[kept] = np.arange(len(kept))
     photos = np.flatnonzero(number[table.goods] >= 0)
-    return Goods(
-        listing=table.listing[kept], received=table.received[photos], goods=number[table.goods[photos]]
-    )
+    return Goods(listing=table.listing[kept], received=table.received[photos], goods=number[table.goods[photos]])

@@ -47,7 +47,7 @@ def refuse_foreign_pages(request: Request) -> None:
         raise ForbiddenError("signing in from another site's page isn't allowed")
 
 
-@router.post("/session", status_code=201, responses=problem_responses(401, 403, 422, 503))
+@router.post("/session", status_code=201, responses=problem_responses(400, 401, 403, 422, 503))
 def sign_in(draft: SignInDraft, house: HouseDep, request: Request, response: Response) -> Me:
     """Sign in by name and password; sets the session cookie."""
     refuse_foreign_pages(request)

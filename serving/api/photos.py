@@ -38,7 +38,7 @@ async def photo_body(request: Request, house: HouseDep, person: Filer) -> bytes:
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {"model": Intake, "description": "These bytes were on file already."},
     201: {"model": Intake, "description": "Stored; the case has a new version."},
-    **problem_responses(401, 403, 404, 409, 413, 415, 422, 503, 507),
+    **problem_responses(400, 401, 403, 404, 409, 413, 415, 422, 503, 507),
 }
 
 

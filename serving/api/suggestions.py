@@ -50,7 +50,9 @@ async def sent_case_file(request: Request, house: HouseDep, person: Scorer) -> C
         return CaseFile(case, await _photos_in(form, case))
 
 
-@router.post("/suggestions", responses=problem_responses(401, 403, 413, 415, 422, 503), openapi_extra=STATELESS_BODY)
+@router.post(
+    "/suggestions", responses=problem_responses(400, 401, 403, 413, 415, 422, 503), openapi_extra=STATELESS_BODY
+)
 def suggest_stateless(
     person: Scorer, file: Annotated[CaseFile, Depends(sent_case_file)], house: HouseDep
 ) -> Suggestion:

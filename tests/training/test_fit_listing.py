@@ -89,9 +89,7 @@ def test_a_saved_matcher_scores_as_before(fitted: FittedListing, tmp_path: Path)
     assert loaded.encoder_digest == "tiny"
 
 
-def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(
-    fitted: FittedListing, tmp_path: Path
-) -> None:
+def test_error_rates_are_probabilities_of_held_out_pairs_by_kind(fitted: FittedListing, tmp_path: Path) -> None:
     fitted.save(tmp_path)
     rates = json.loads((tmp_path / ERROR_RATES_FILE).read_text())
 
@@ -149,9 +147,7 @@ def test_numpy_and_torch_find_the_same_likenesses(data_dir: Path) -> None:
     goods = Goods(listing=table.listing, received=table.received, goods=table.goods)
     settings = replace(SETTINGS, epochs=1)
     head = train_head(table.views, goods, settings=settings, seed=0)
-    torch_found = predict_likenesses(
-        head, table.views, listing=table.listing[:3], received=table.received[:4]
-    )
+    torch_found = predict_likenesses(head, table.views, listing=table.listing[:3], received=table.received[:4])
 
     weights = export_head(head)
     by_product = {photo.product: photo.listing for photo in photos}

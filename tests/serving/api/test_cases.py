@@ -179,6 +179,12 @@ def test_bad_evidence_names_its_field(client: TestClient, service: Headers) -> N
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "chats")
 
 
+def test_evidence_is_as_strict_as_intake(client: TestClient, service: Headers) -> None:
+    client.post(CASES, json=EXAMPLE_CASE, headers=service)
+    answer = client.post(f"{ONE}/evidence", json={"logistics": [{"at": 0, "event": "shipped"}]}, headers=service)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "logistics.0.at")
+
+
 def test_an_unknown_case_is_404(client: TestClient, service: Headers) -> None:
     assert client.get(f"{CASES}/jd/none", headers=service).status_code == 404
     assert client.post(f"{CASES}/jd/none/evidence", json={}, headers=service).status_code == 404
