@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.errors import CaseFormatError, InputError, ReviewError
+from serving.cli_backlog import score
 
 if TYPE_CHECKING:
     from models.suggester import Suggester
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from serving.settings import Settings
 
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
+app.command()(score)
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
 console = Console()
