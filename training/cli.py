@@ -72,6 +72,7 @@ def evaluate(
     baselines: Annotated[bool, typer.Option(help="Also fit and measure the simple baselines.")] = True,
     simulated: Annotated[int, typer.Option(help="Also measure on this many simulated cases.", min=0)] = 0,
     ruled_on: Annotated[str | None, typer.Option(help="Day of ruling, YYYY-MM-DD; today by default.")] = None,
+    card: Annotated[bool, typer.Option("--card", help="Also write docs/model-card.md.")] = False,
 ) -> None:
     """Measure every figure that the data allows, with 95 % bootstrap intervals."""
     from models.registry import load_suggester
@@ -79,6 +80,7 @@ def evaluate(
     from training.evaluate import Evaluation, write_evaluation
     from training.evaluate import evaluate as measure
     from training.fit_rulings import simulated_figures
+    from training.model_card import write_model_card
     from training.photo_errors import load_photo_errors
     from training.statement_pool import load_pool
 
@@ -109,6 +111,8 @@ def evaluate(
     _print(evaluation)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
+    if card:
+        write_model_card(evaluation, version=suggester.model_version)
 
 
 @app.command()

@@ -259,7 +259,7 @@ def candle(rng: np.random.Generator, *, burnt: bool = False) -> list[Part]:
     paper = materials.plain("#22313a", height=400, width=1400)
     paper = materials.written(
         paper,
-        [("fig & cedar", FRONT - 0.08, 0.25, 0.2), ("soy wax candle  220 g", FRONT - 0.085, 0.6, 0.11)],
+        [("fig & cedar", FRONT - 0.115, 0.25, 0.2), ("soy wax candle  220 g", FRONT - 0.11, 0.6, 0.11)],
         ink="#efe3c6",
     )
     label = revolve([[0, 5.9], [4.24, 5.9], [4.24, 2.0], [0, 2.0]], soft=0, n_along=4)
