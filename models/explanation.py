@@ -72,7 +72,7 @@ def _best_of(party: Party, evidence: CaseEvidence, tried: list[tuple[float, Evid
     helping = [(sign * shift, piece) for shift, piece in tried if sign * shift > 0]
     if helping:
         return [max(helping, key=lambda item: item[0])[1]]
-    own = {str(s.ref) for s in evidence.statements if s.speaker == party}
+    own = {str(s.ref) for s in evidence.statements if str(s.speaker) == party}
     own |= {photo.ref for photo in evidence.photos if photo.filed_by == party}
     filed = [piece for _, piece in tried if piece.ref in own]
     return [piece.model_copy(update={"favours": party}) for piece in filed[:1]]

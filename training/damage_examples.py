@@ -146,7 +146,9 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
     }
     marks_known: list[bool] = []
     damaged: list[bool] = []
-    product, photo, origin = [], [], []
+    product: list[str] = []
+    photo: list[str] = []
+    origin: list[str] = []
     twin: list[int] = []
     for example in examples:
         image = Image.fromarray(np.clip(example.pixels, 0, 255).astype(np.uint8))

@@ -75,6 +75,9 @@ class UpperReader(nn.Module):
     mean, scale : of untuned averaged states, so that the head reads standardised features
     """
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, layers: nn.ModuleList, *, mean: Floats, scale: Floats, n_labels: int, dropout: float) -> None:
         super().__init__()
         self.layers = layers
@@ -226,7 +229,7 @@ class Tuner:
         order = rows[np.argsort(lengths, kind="stable")]
         batches = [order[start : start + size] for start in range(0, len(order), size)]
         if rng is not None:
-            rng.shuffle(batches)  # type: ignore[arg-type]
+            rng.shuffle(batches)
         return batches
 
     def _inputs(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor, Tensor]:
