@@ -20,7 +20,7 @@ from models.domain import (
 from models.evidence import CaseEvidence
 from models.findings import Findings
 from models.ruling import RULINGS
-from models.vocabulary import Party, Ruling, StatementLabel
+from models.vocabulary import Claim, Party, Ruling, StatementLabel
 
 _AT_MOST = 10
 _MIN_EFFECT = 0.005
@@ -55,7 +55,7 @@ def explain(
     for ref in _candidates(evidence, findings):
         without = rule(evidence.without(ref))
         effect = float(probabilities[first] - without[first])
-        shift = float(_VALUES @ (probabilities - without))
+        shift = _help_to_buyer(probabilities - without)
         tried.append((shift, _piece(evidence, ref, effect, Party.BUYER if shift >= 0 else Party.SELLER)))
     moved = [piece for _, piece in tried if abs(piece.effect) >= _MIN_EFFECT]
     moved.sort(key=lambda piece: (-abs(piece.effect), str(piece.ref)))
@@ -64,6 +64,14 @@ def explain(
         if not any(piece.favours == party for piece in kept):
             kept += _best_of(party, evidence, tried)
     return tuple(kept)
+
+
+def _help_to_buyer(change: NDArray[np.float64]) -> float:
+    """Return how far a change of probabilities helps the buyer: first by making a dismissal less likely, and where it
+    leaves that alone, by what the other rulings are worth to the buyer.
+    """
+    dismissed = float(change[RULINGS.index(Ruling.DISMISS)])
+    return -dismissed if abs(dismissed) >= _MIN_EFFECT else float(_VALUES @ change)
 
 
 def _best_of(party: Party, evidence: CaseEvidence, tried: list[tuple[float, Evidence]]) -> list[Evidence]:
@@ -109,7 +117,7 @@ def _piece(evidence: CaseEvidence, ref: str, effect: float, favours: Party) -> E
             spans=statement.spans.get(label, ()),
         )
     photo = next((item for item in evidence.photos if item.ref == ref), None)
-    if photo is not None and photo.damaged is not None:
+    if photo is not None and photo.damaged is not None and evidence.case.claim == Claim.DAMAGED:
         return PhotoEvidence(
             ref=ref,
             label="damaged" if photo.damaged >= 0.5 else "intact",

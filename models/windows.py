@@ -17,11 +17,12 @@ MAX_CONTEXT_TOKENS = 48
 
 @dataclass(frozen=True)
 class Utterance:
-    """One chat message as the classifier reads it."""
+    """One chat message as the classifier reads it. attachments : photos sent with it, which its text need not name."""
 
     message_id: str
     speaker: Speaker
     text: str
+    attachments: int = 0
 
 
 @dataclass(frozen=True)

@@ -84,7 +84,12 @@ def read_cases(folder: Path) -> list[LabelledConversation]:
         try:
             messages = [
                 (
-                    Utterance(message["message_id"], Speaker(message["speaker"]), message["text"]),
+                    Utterance(
+                        message["message_id"],
+                        Speaker(message["speaker"]),
+                        message["text"],
+                        attachments=len(message.get("photo_ids", ())),
+                    ),
                     labels.get((row["case_id"], message["message_id"]), []),
                 )
                 for message in row["chat"]

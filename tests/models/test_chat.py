@@ -109,6 +109,19 @@ def test_a_text_without_any_sign_states_nothing(classifier: ChatClassifier) -> N
     assert empty.spans == blank.spans == {}
 
 
+def test_a_photo_sent_by_the_buyer_files_evidence_whatever_the_text(classifier: ChatClassifier) -> None:
+    texts = ["", "行", "😂"]
+    plain = classifier.score([[Utterance("1", Speaker.BUYER, text)] for text in texts])
+    attached = classifier.score([[Utterance("1", Speaker.BUYER, text, attachments=2)] for text in texts])
+    for (before,), (after,) in zip(plain, attached, strict=True):
+        assert after.probabilities[StatementLabel.FILES_EVIDENCE] > 0.99
+        assert StatementLabel.FILES_EVIDENCE in after.spans
+        for label in set(before.probabilities) - {StatementLabel.FILES_EVIDENCE}:
+            assert after.probabilities[label] == before.probabilities[label]
+    (seller,) = classifier.score([[Utterance("1", Speaker.SELLER, "行", attachments=1)]])[0]
+    assert StatementLabel.FILES_EVIDENCE not in seller.probabilities
+
+
 def test_ten_thousand_messages_are_scored_in_order(classifier: ChatClassifier) -> None:
     many = [Utterance(str(i), Speaker.BUYER, f"no {i % 50}") for i in range(10_000)]
     assert [score.message_id for score in classifier.score([many])[0]] == [str(i) for i in range(10_000)]
