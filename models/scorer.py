@@ -38,7 +38,10 @@ class _SeenPhoto:
 
 def conversation(case: Case) -> list[Utterance]:
     """Return the chat as utterances."""
-    return [Utterance(message.message_id, message.speaker, message.text) for message in case.chat]
+    return [
+        Utterance(message.message_id, message.speaker, message.text, attachments=len(message.photo_ids))
+        for message in case.chat
+    ]
 
 
 def own_accounts(case: Case) -> list[list[Utterance]]:
