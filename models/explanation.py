@@ -24,6 +24,7 @@ from models.vocabulary import Claim, Party, Ruling, StatementLabel
 
 _AT_MOST = 10
 _MIN_EFFECT = 0.005
+_MIN_SHIFT = 0.001
 _MIN_STATEMENT = 0.3
 _MOST_TRIED = 40
 _BUYER_VALUE = {
@@ -71,7 +72,7 @@ def _help_to_buyer(change: NDArray[np.float64]) -> float:
     leaves that alone, by what the other rulings are worth to the buyer.
     """
     dismissed = float(change[RULINGS.index(Ruling.DISMISS)])
-    return -dismissed if abs(dismissed) >= _MIN_EFFECT else float(_VALUES @ change)
+    return -dismissed if abs(dismissed) >= _MIN_SHIFT else float(_VALUES @ change)
 
 
 def _best_of(party: Party, evidence: CaseEvidence, tried: list[tuple[float, Evidence]]) -> list[Evidence]:
