@@ -18,10 +18,10 @@ from models.encoders import prepare_text_encoder
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from training.evaluate_chat import ScoredMessages, score_baselines, score_cases, score_reviews
-from training.evaluate_damage import ScoredPhotos, ood_auroc, score_baseline, score_test_photos
-from training.evaluate_listing import ScoredPairs, evaluate_listing
+from training.evaluate_damage import damage_figures, score_baseline, score_test_photos
+from training.evaluate_listing import evaluate_listing, mismatch_figures
 from training.evaluate_rulings import rule_cases, ruling_figures
-from training.metrics import Figure, auroc, bootstrap, false_alarm_at_recall, macro_f1
+from training.metrics import Figure, bootstrap, macro_f1
 from training.photo_errors import load_photo_errors
 from training.written_cases import read_written_cases
 
@@ -123,57 +123,3 @@ def _chat_figures(scored: ScoredMessages) -> dict[str, Figure]:
         if rows.any():
             figures[f"chat.macro_f1_{language}"] = _macro_f1(scored, rows, min_examples=5)
     return figures
-
-
-def damage_figures(scored: ScoredPhotos) -> tuple[dict[str, Figure], dict[str, Figure]]:
-    """Return (figures, AUROC by product), intervals over products where there are several, else over photos."""
-    y_true, y_prob, product = scored.y_true, scored.y_prob, scored.product
-    figures = {
-        "damage.auroc": bootstrap(lambda rows: auroc(y_true[rows], y_prob[rows]), product),
-        "damage.false_alarm_at_recall_90": bootstrap(
-            lambda rows: false_alarm_at_recall(y_true[rows], y_prob[rows], recall=0.9), product
-        ),
-    }
-    by_product = {}
-    for name in np.unique(product):
-        rows = np.flatnonzero(product == name)
-        if 0 < y_true[rows].sum() < len(rows):
-            by_product[str(name)] = bootstrap(_auroc_of(y_true[rows], y_prob[rows]), np.arange(len(rows)))
-    if by_product:
-        values = np.array([figure.value for figure in by_product.values()])
-        figures["damage.auroc_macro"] = bootstrap(lambda kept: float(values[kept].mean()), np.arange(len(values)))
-    boxed = np.flatnonzero(~np.isnan(scored.pointed))
-    if len(boxed):
-        pointed = scored.pointed[boxed]
-        figures["damage.pointing"] = bootstrap(lambda kept: float(pointed[kept].mean()), np.arange(len(boxed)))
-    if len(scored.strangers) and len(scored.unfamiliarity):
-        figures["damage.ood_auroc"] = _ood(scored)
-    return {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}, by_product
-
-
-def _ood(scored: ScoredPhotos) -> Figure:
-    known, strangers = scored.unfamiliarity, scored.strangers
-    both = np.concatenate([known, strangers])
-    truth = np.arange(len(both)) >= len(known)
-    value = ood_auroc(known, strangers)
-    interval = bootstrap(lambda rows: auroc(truth[rows], both[rows]), np.arange(len(both)))
-    return Figure(value, interval.low, interval.high, len(both))
-
-
-def mismatch_figures(pairs: ScoredPairs, score: NDArray[np.float64]) -> dict[str, Figure]:
-    """Return AUROC against listings of other families and against siblings, intervals over products.
-
-    score : (n_pairs,), higher where goods differ. Against siblings, only families with siblings count.
-    """
-    figures = {}
-    for kind in ("random", "sibling"):
-        others = pairs.kind == kind
-        rows = np.flatnonzero(others | (~pairs.y_true & np.isin(pairs.family, pairs.family[others])))
-        y_true, y_score = pairs.y_true[rows], score[rows]
-        if 0 < y_true.sum() < len(rows):
-            figures[f"mismatch.auroc_{kind}"] = bootstrap(_auroc_of(y_true, y_score), pairs.product[rows])
-    return figures
-
-
-def _auroc_of(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
-    return lambda rows: auroc(y_true[rows], y_score[rows])

@@ -1,11 +1,10 @@
 """Scores the test photos with a damage classifier, and with a plain baseline on the same rows.
 
-Returns arrays and point figures; intervals over products belong to `training.metrics`.
+Returns arrays, and the `damage.*` figures over them. Knows nothing of training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -23,6 +21,7 @@ from models.photo import DamageClassifier
 from models.photo_cells import N_POOLED, read_cells
 from training.damage_data import DamagePhoto, read_damage_photos, read_intact_goods
 from training.damage_examples import Encoder
+from training.metrics import Figure, auroc, auroc_of, bootstrap, false_alarm_at_recall
 
 Floats = NDArray[np.float64]
 
@@ -96,43 +95,37 @@ def score_baseline(encoder: Encoder, data_dir: Path) -> ScoredPhotos:
     )
 
 
-def auroc_by_product(scored: ScoredPhotos) -> dict[str, float]:
-    """Return the AUROC of each product type that has both classes among the scored photos."""
-    figures = {}
-    for product in np.unique(scored.product):
-        rows = scored.product == product
-        if 0 < scored.y_true[rows].sum() < rows.sum():
-            figures[str(product)] = float(roc_auc_score(scored.y_true[rows], scored.y_prob[rows]))
-    return figures
-
-
-def false_alarm_at_recall(y_true: NDArray[np.bool_], y_prob: Floats, *, recall: float = 0.9) -> float:
-    """Return the share of intact photos at or above the threshold that finds `recall` of damaged ones."""
-    hits = np.sort(y_prob[y_true])[::-1]
-    threshold = hits[int(np.ceil(recall * len(hits))) - 1]
-    return float((y_prob[~y_true] >= threshold).mean())
-
-
-def damage_figures(scored: ScoredPhotos) -> dict[str, float]:
-    """Return the point figures; what the rows don't allow is left out."""
-    by_product = auroc_by_product(scored)
-    figures: dict[str, Callable[[], float]] = {}
-    if 0 < scored.y_true.sum() < len(scored.y_true):
-        figures["damage.auroc"] = lambda: float(roc_auc_score(scored.y_true, scored.y_prob))
-        figures["damage.false_alarm_at_recall_90"] = lambda: false_alarm_at_recall(scored.y_true, scored.y_prob)
+def damage_figures(scored: ScoredPhotos) -> tuple[dict[str, Figure], dict[str, Figure]]:
+    """Return (figures, AUROC by product), intervals over products where there are several, else over photos."""
+    y_true, y_prob, product = scored.y_true, scored.y_prob, scored.product
+    figures = {
+        "damage.auroc": bootstrap(lambda rows: auroc(y_true[rows], y_prob[rows]), product),
+        "damage.false_alarm_at_recall_90": bootstrap(
+            lambda rows: false_alarm_at_recall(y_true[rows], y_prob[rows], recall=0.9), product
+        ),
+    }
+    by_product = {}
+    for name in np.unique(product):
+        rows = np.flatnonzero(product == name)
+        if 0 < y_true[rows].sum() < len(rows):
+            by_product[str(name)] = bootstrap(auroc_of(y_true[rows], y_prob[rows]), np.arange(len(rows)))
     if by_product:
-        figures["damage.auroc_macro"] = lambda: float(np.mean(list(by_product.values())))
-    if np.isfinite(scored.pointed).any():
-        figures["damage.pointing"] = lambda: float(np.nanmean(scored.pointed))
-    if len(scored.strangers) and np.isfinite(scored.unfamiliarity).all():
-        figures["damage.ood_auroc"] = lambda: ood_auroc(scored.unfamiliarity, scored.strangers)
-    return {name: figure() for name, figure in figures.items()}
+        values = np.array([figure.value for figure in by_product.values()])
+        figures["damage.auroc_macro"] = bootstrap(lambda kept: float(values[kept].mean()), np.arange(len(values)))
+    boxed = np.flatnonzero(~np.isnan(scored.pointed))
+    if len(boxed):
+        pointed = scored.pointed[boxed]
+        figures["damage.pointing"] = bootstrap(lambda kept: float(pointed[kept].mean()), np.arange(len(boxed)))
+    if len(scored.strangers) and len(scored.unfamiliarity):
+        figures["damage.ood_auroc"] = _ood(scored)
+    return {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}, by_product
 
 
-def ood_auroc(known: Floats, strangers: Floats) -> float:
-    """Return the chance that a stranger looks less familiar than a known photo."""
-    truth = np.concatenate([np.zeros(len(known)), np.ones(len(strangers))])
-    return float(roc_auc_score(truth, np.concatenate([known, strangers])))
+def _ood(scored: ScoredPhotos) -> Figure:
+    known, strangers = scored.unfamiliarity, scored.strangers
+    both = np.concatenate([known, strangers])
+    truth = np.arange(len(both)) >= len(known)
+    return bootstrap(auroc_of(truth, both), np.arange(len(both)))
 
 
 def _open(photo: DamagePhoto) -> Image.Image:

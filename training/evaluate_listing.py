@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from models.encoders import PHOTO_SIDE, PhotoFeatures
 from models.images import open_photo
@@ -20,6 +19,7 @@ from models.listing import ListingMatcher
 from training.fit_listing import KINDS
 from training.listing_data import ListingPhoto, read_listing_photos
 from training.listing_table import Encoder
+from training.metrics import Figure, auroc_of, bootstrap
 
 _BINS = 8
 
@@ -105,17 +105,21 @@ def evaluate_listing(
     )
 
 
-def mismatch_auroc(pairs: ScoredPairs, *, score: NDArray[np.float64], kind: str) -> float:
-    """Return how well `score` ranks mismatches of `kind` above matches; NaN without such mismatches.
+def mismatch_figures(pairs: ScoredPairs, score: NDArray[np.float64]) -> dict[str, Figure]:
+    """Return AUROC against listings of other families and against siblings, intervals over products.
 
-    score : (n_pairs,), higher where goods differ. Against siblings, only families with siblings count.
+    score : (n_pairs,), higher where goods differ. Against siblings, only families with siblings count; a kind without
+    pairs has no figure.
     """
-    other = pairs.kind == kind
-    match = ~pairs.y_true & np.isin(pairs.family, pairs.family[other])
-    chosen = other | match
-    if not other.any():
-        return float("nan")
-    return float(roc_auc_score(pairs.y_true[chosen], score[chosen]))
+    figures = {}
+    for kind in ("random", "sibling"):
+        others = pairs.kind == kind
+        rows = np.flatnonzero(others | (~pairs.y_true & np.isin(pairs.family, pairs.family[others])))
+        if len(np.unique(pairs.y_true[rows])) == 2:
+            figures[f"mismatch.auroc_{kind}"] = bootstrap(
+                auroc_of(pairs.y_true[rows], score[rows]), pairs.product[rows]
+            )
+    return figures
 
 
 def _encode(path: Path, encoder: Encoder) -> PhotoFeatures:

@@ -64,6 +64,11 @@ def auroc(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> float:
     return float(roc_auc_score(y_true, y_score))
 
 
+def auroc_of(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Callable[[NDArray[np.intp]], float]:
+    """Return the AUROC as a statistic of rows, for `bootstrap`."""
+    return lambda rows: auroc(y_true[rows], y_score[rows])
+
+
 def macro_f1(y_true: NDArray[np.bool_], y_pred: NDArray[np.bool_]) -> float:
     """Return the mean F1 over the columns. Shapes (n_rows, n_labels)."""
     return float(f1_score(y_true, y_pred, average="macro", zero_division=0))

@@ -7,7 +7,7 @@ import pytest
 
 from models.listing import ListingMatcher
 from tests.listing_goods import TinyEncoder, plain_head, write_goods
-from training.evaluate_listing import ScoredPairs, draw_pairs, evaluate_listing, mismatch_auroc
+from training.evaluate_listing import ScoredPairs, draw_pairs, evaluate_listing, mismatch_figures
 from training.listing_data import read_listing_photos
 
 
@@ -52,7 +52,7 @@ def test_pairs_are_scored_as_the_service_scores_them(data_dir: Path) -> None:
     assert pairs.y_true.tolist() == [kind != "match" for kind in pairs.kind]
     for figure in (pairs.y_prob, pairs.cosine, pairs.histogram):
         assert np.all((figure >= -1e-9) & (figure <= 2))
-    assert mismatch_auroc(pairs, score=pairs.y_prob, kind="sibling") == 1.0
+    assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_sibling"].value == 1.0
 
 
 def test_only_families_with_siblings_count_against_siblings() -> None:
@@ -66,8 +66,8 @@ def test_only_families_with_siblings_count_against_siblings() -> None:
         kind=np.array(["match", "sibling", "match", "random"]),
     )
 
-    assert mismatch_auroc(pairs, score=pairs.y_prob, kind="sibling") == 1.0
-    assert mismatch_auroc(pairs, score=pairs.y_prob, kind="random") == 0.0
+    assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_sibling"].value == 1.0
+    assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_random"].value == 0.0
 
 
 def test_without_mismatches_of_a_kind_there_is_no_figure() -> None:
@@ -75,4 +75,4 @@ def test_without_mismatches_of_a_kind_there_is_no_figure() -> None:
         *(np.array([False]), *(np.zeros(1),) * 3, np.array(["a"]), np.array(["a"]), np.array(["match"]))
     )
 
-    assert np.isnan(mismatch_auroc(pairs, score=pairs.y_prob, kind="random"))
+    assert "mismatch.auroc_random" not in mismatch_figures(pairs, pairs.y_prob)

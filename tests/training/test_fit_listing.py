@@ -14,7 +14,7 @@ from models.errors import CalibrationError
 from models.goods_view import coarsen, read_view
 from models.listing import ListingMatcher, compare, embed_listing, embed_received, look_for
 from tests.listing_goods import FAMILIES, SPLITS, TinyEncoder, draw_goods, write_goods
-from training.evaluate_listing import evaluate_listing, mismatch_auroc
+from training.evaluate_listing import evaluate_listing, mismatch_figures
 from training.fit_listing import (
     ERROR_RATES_FILE,
     KINDS,
@@ -61,8 +61,8 @@ def test_goods_of_unseen_families_are_told_from_others_and_from_their_siblings(
     pairs = evaluate_listing(fitted.matcher, TinyEncoder(), data_dir)
 
     assert set(pairs.family) == {"hat"}
-    assert mismatch_auroc(pairs, score=pairs.y_prob, kind="random") > 0.9
-    assert mismatch_auroc(pairs, score=pairs.y_prob, kind="sibling") > 0.9
+    assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_random"].value > 0.9
+    assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_sibling"].value > 0.9
 
 
 def test_a_seed_gives_the_same_matcher_twice(fitted: FittedListing, data_dir: Path) -> None:
