@@ -102,7 +102,7 @@ def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:
     photos = [photo.ref for photo in evidence.photos if photo.damaged is not None]
     match = [evidence.match.ref] if evidence.match else []
     known = dict.fromkeys([*said, *photos, *match, *cited])
-    return [ref for ref in known if ref not in ("claim", "requested", "listing_photo")]
+    return [ref for ref in known if ref not in ("claim", "requested")]
 
 
 def _piece(evidence: CaseEvidence, ref: str, effect: float, favours: Party) -> Evidence:

@@ -21,6 +21,7 @@ from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from models.windows import Window, WindowMaker
 from training.chat_corpus import LabelledConversation, read_training_corpus
 from training.chat_heads import Blend, Bools, Floats, blend, fit_phrases
+from training.metrics import macro_f1
 from training.statement_pool import PooledMessage, save_pool
 from training.tune_encoder import TunedReader, Tuner, TuneSettings
 
@@ -247,12 +248,7 @@ def _figures(aside: Examples, logits: Floats) -> dict[str, float]:
         "chat_en": ~is_review & (language == "en"),
         "reviews": is_review,
     }
-    return {name: round(macro_f1(aside.y_true[r], (logits[r] >= 0) & aside.known[r]), 3) for name, r in rows.items()}
-
-
-def macro_f1(y_true: Bools, y_pred: Bools, *, min_examples: int = 5) -> float:
-    """Return the mean F1 of the labels with `min_examples` or more; NaN where there is none."""
-    columns = np.flatnonzero(y_true.sum(axis=0) >= min_examples)
-    hits = (y_true & y_pred).sum(axis=0)[columns]
-    said = (y_true.sum(axis=0) + y_pred.sum(axis=0))[columns]
-    return float(np.mean(2 * hits / said)) if len(columns) else float("nan")
+    return {
+        name: round(macro_f1(aside.y_true[r], (logits[r] >= 0) & aside.known[r], min_examples=5), 3)
+        for name, r in rows.items()
+    }

@@ -1,4 +1,4 @@
-"""Fits the damage classifier: `fit_damage(data_dir, encoder=..., seed=...)`.
+"""Fits the damage classifier: `fit_with_scores(data_dir, encoder=..., seed=...)`.
 
 Learns from photos as taken, harmless variants and drawn pairs. Calibration and error rates come from heads
 that never saw the photos they score: for unfamiliar goods, heads that never saw the whole product type.
@@ -88,21 +88,6 @@ class FittedDamage:
         self.classifier.save(folder)
         text = json.dumps(self.error_rates(), separators=(",", ":")) + "\n"
         (folder / ERROR_RATES_FILE).write_text(text, encoding="utf-8")
-
-
-def fit_damage(
-    data_dir: Path,
-    *,
-    encoder: Encoder,
-    seed: int = 0,
-    encoder_digest: str | None = None,
-    settings: HeadSettings | None = None,
-    counts: ExampleCounts | None = None,
-) -> DamageClassifier:
-    """Return a damage classifier fitted on the training rows of `data_dir`. Errors as in `fit_photos`."""
-    return fit_with_scores(
-        data_dir, encoder=encoder, seed=seed, encoder_digest=encoder_digest, settings=settings, counts=counts
-    ).classifier
 
 
 def fit_with_scores(

@@ -69,9 +69,15 @@ def auroc_of(y_true: NDArray[np.bool_], y_score: NDArray[np.float64]) -> Callabl
     return lambda rows: auroc(y_true[rows], y_score[rows])
 
 
-def macro_f1(y_true: NDArray[np.bool_], y_pred: NDArray[np.bool_]) -> float:
-    """Return the mean F1 over the columns. Shapes (n_rows, n_labels)."""
-    return float(f1_score(y_true, y_pred, average="macro", zero_division=0))
+def macro_f1(y_true: NDArray[np.bool_], y_pred: NDArray[np.bool_], *, min_examples: int = 0) -> float:
+    """Return the mean F1 over the columns with `min_examples` or more, NaN where there is none.
+
+    y_true, y_pred : shape (n_rows, n_labels)
+    """
+    columns = y_true.sum(axis=0) >= min_examples
+    if not columns.any():
+        return float("nan")
+    return float(f1_score(y_true[:, columns], y_pred[:, columns], average="macro", zero_division=0))
 
 
 def false_alarm_at_recall(y_true: NDArray[np.bool_], y_score: NDArray[np.float64], *, recall: float) -> float:

@@ -11,7 +11,8 @@ from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
 from tests.tiny_encoder import save_tiny_encoder
 from training.chat_corpus import REVIEW_LABELS, LabelledConversation
 from training.chat_heads import ABSENT_LOGIT, best_threshold, blend, fit_features, fit_phrases
-from training.fit_chat import FittedChat, fit_conversations, folds_of, macro_f1
+from training.fit_chat import FittedChat, fit_conversations, folds_of
+from training.metrics import macro_f1
 from training.statement_pool import load_pool
 from training.tune_encoder import TuneSettings
 

@@ -28,7 +28,6 @@ from training.fit_damage import (
     ERROR_RATES_FILE,
     FittedDamage,
     encode_training,
-    fit_damage,
     fit_table,
     fit_with_scores,
 )
@@ -110,7 +109,7 @@ def test_it_tells_damaged_from_intact_photos_it_never_saw(fitted: FittedDamage, 
 def test_the_same_seed_gives_the_same_classifier(
     fitted: FittedDamage, train_photos: list[DamagePhoto], data_dir: Path
 ) -> None:
-    again = fit_damage(data_dir, encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS)
+    again = fit_with_scores(data_dir, encoder=TinyEncoder(), seed=3, settings=SETTINGS, counts=COUNTS).classifier
     features = TinyEncoder().encode(Image.open(train_photos[1].path))
     first, second = fitted.classifier.score(features), again.score(features)
     assert first.probability == pytest.approx(second.probability, abs=1e-5)
