@@ -105,14 +105,11 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
         found[remedy].append((ref, probability))
     refused_later = _events(evidence, ProcedureEventKind.REFUSED)
     for ref, place in _events(evidence, ProcedureEventKind.AGREED):
-        event = evidence.case.timeline[place]
-        remedy = Ruling(evidence.case.requested)
-        if cues.has("replacement_words", event.note):
-            remedy = Ruling.REPLACE
-        elif cues.has("no_return_words", event.note):
-            remedy = Ruling.REFUND
+        settled = _agreed_remedy(evidence, place, cues)
+        if settled is None:
+            continue
         weight = 0.75 if not any(later > place for _, later in refused_later) else 0.4
-        found[remedy].append((ref, weight))
+        found[settled].append((ref, weight))
     asked = _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)
     unsettled: list[Weighted] = [(ref, 0.5) for ref, _ in asked[-1:]]
     weighed = _without_dangerous_returns(
@@ -125,6 +122,24 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
         remedy: Finding(finding.probability / total, finding.supported_by, finding.opposed_by)
         for remedy, finding in weighed.items()
     }
+
+
+def _agreed_remedy(evidence: CaseEvidence, place: int, cues: CueBook) -> Ruling | None:
+    """Return what the `agreed` event agrees to: the seller to the request, the buyer to the offer before it.
+
+    None where the buyer agrees and no offer is on record.
+    """
+    timeline = evidence.case.timeline
+    event, remedy = timeline[place], Ruling(evidence.case.requested)
+    note = event.note
+    if event.by == "buyer":
+        offers = [earlier for earlier in timeline[:place] if earlier.event == ProcedureEventKind.OFFER]
+        if not offers:
+            return None
+        note, remedy = offers[-1].note, Ruling.PARTIAL_REFUND
+    if cues.has("replacement_words", note):
+        return Ruling.REPLACE
+    return Ruling.REFUND if cues.has("no_return_words", note) else remedy
 
 
 def _without_dangerous_returns(

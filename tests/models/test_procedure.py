@@ -136,6 +136,14 @@ def test_a_request_the_seller_agreed_to_is_granted_as_agreed(note: str | None, r
     assert found[remedy].probability > 0.5
 
 
+def test_a_buyer_who_agrees_takes_the_offer_and_not_the_own_request() -> None:
+    timeline = [happened("offer", "seller", at=60, note="退8元"), happened("agreed", "buyer", at=61)]
+    found = agreed(timeline=timeline, requested="refund")
+    assert found[Ruling.PARTIAL_REFUND].probability == pytest.approx(0.75)
+    assert found[Ruling.REFUND].probability == 0.0
+    assert agreed(timeline=timeline[1:], requested="refund")[Ruling.REFUND].probability == 0.0
+
+
 def test_an_agreed_return_of_goods_no_carrier_takes_becomes_a_refund() -> None:
     timeline = [happened("agreed", "seller")]
     chat = [message(0, "buyer", "电池鼓包，快递不收")]
