@@ -1,7 +1,8 @@
 """Explanation: the messages, photos and facts that moved a suggestion, for both sides.
 
 The effect of a piece is the change in the probability of the suggested ruling when that piece alone is left out and
-everything else is ruled again.
+everything else is ruled again. A statement, photo or match favours the side that what it says speaks for, whatever it
+does to the ruling; a fact says nothing by itself and favours the side it moves the ruling towards.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from models.vocabulary import Claim, Party, Ruling, StatementLabel
 _AT_MOST = 10
 _MIN_EFFECT = 0.005
 _MIN_SHIFT = 0.001
-_MIN_STATEMENT = 0.3
+_MIN_STATEMENT = 0.5
 _MOST_TRIED = 40
 _BUYER_VALUE = {
     Ruling.REFUND: 1.0,
@@ -36,6 +37,18 @@ _BUYER_VALUE = {
     Ruling.DISMISS: 0.0,
 }
 _VALUES = np.array([_BUYER_VALUE[ruling] for ruling in RULINGS])
+_SPEAKS_FOR_SELLER = frozenset(
+    {
+        StatementLabel.CHANGED_MIND,
+        StatementLabel.ADMITS_USE_OR_FAULT,
+        StatementLabel.DENIES_FAULT,
+        StatementLabel.BLAMES_CARRIER,
+        StatementLabel.BLAMES_BUYER,
+        StatementLabel.REFUSES,
+        StatementLabel.ASKS_EVIDENCE,
+    }
+)
+_SPEAKS_FOR_NEITHER = frozenset({StatementLabel.ACCEPTS_OFFER, StatementLabel.ABUSIVE})
 OUT_OF_DISTRIBUTION = 0.5
 
 
@@ -63,7 +76,7 @@ def explain(
     kept = moved[:_AT_MOST]
     for party in Party:
         if not any(piece.favours == party for piece in kept):
-            kept += _best_of(party, evidence, tried)
+            kept += _best_of(party, tried)
     return tuple(kept)
 
 
@@ -75,16 +88,11 @@ def _help_to_buyer(change: NDArray[np.float64]) -> float:
     return -dismissed if abs(dismissed) >= _MIN_SHIFT else float(_VALUES @ change)
 
 
-def _best_of(party: Party, evidence: CaseEvidence, tried: list[tuple[float, Evidence]]) -> list[Evidence]:
-    """Return the piece that most helps `party`, however little; else what that party itself said or filed."""
+def _best_of(party: Party, tried: list[tuple[float, Evidence]]) -> list[Evidence]:
+    """Return the piece that speaks for `party` and helps it most, however little; none where nothing does."""
     sign = 1 if party == Party.BUYER else -1
-    helping = [(sign * shift, piece) for shift, piece in tried if sign * shift > 0]
-    if helping:
-        return [max(helping, key=lambda item: item[0])[1]]
-    own = {str(s.ref) for s in evidence.statements if str(s.speaker) == party}
-    own |= {photo.ref for photo in evidence.photos if photo.filed_by == party}
-    filed = [piece for _, piece in tried if piece.ref in own]
-    return [piece.model_copy(update={"favours": party}) for piece in filed[:1]]
+    speaking = [(sign * shift, piece) for shift, piece in tried if piece.favours == party]
+    return [max(speaking, key=lambda item: item[0])[1]] if speaking else []
 
 
 def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:
@@ -105,39 +113,47 @@ def _candidates(evidence: CaseEvidence, findings: Findings) -> list[str]:
     return [ref for ref in known if ref not in ("claim", "requested")]
 
 
-def _piece(evidence: CaseEvidence, ref: str, effect: float, favours: Party) -> Evidence:
+def _piece(evidence: CaseEvidence, ref: str, effect: float, moves_towards: Party) -> Evidence:
     statement = next((item for item in evidence.statements if item.ref == ref), None)
-    if statement is not None and statement.probabilities:
+    if statement is not None and max(statement.probabilities.values(), default=0.0) >= _MIN_STATEMENT:
         label = max(statement.probabilities, key=lambda name: statement.probabilities[name])
         return StatementEvidence(
             ref=ref,
-            label=StatementLabel(label),
+            label=label,
             probability=statement.probabilities[label],
             effect=effect,
-            favours=favours,
+            favours=_side_of(label, moves_towards),
             spans=statement.spans.get(label, ()),
         )
     photo = next((item for item in evidence.photos if item.ref == ref), None)
     if photo is not None and photo.damaged is not None and evidence.case.claim == Claim.DAMAGED:
+        damaged = photo.damaged >= 0.5
         return PhotoEvidence(
             ref=ref,
-            label="damaged" if photo.damaged >= 0.5 else "intact",
+            label="damaged" if damaged else "intact",
             probability=photo.damaged,
             effect=effect,
-            favours=favours,
-            region=photo.region if photo.damaged >= 0.5 else None,
+            favours=Party.BUYER if damaged else Party.SELLER,
+            region=photo.region if damaged else None,
             out_of_distribution=photo.out_of_distribution >= OUT_OF_DISTRIBUTION,
         )
     if evidence.match is not None and evidence.match.ref == ref:
         match = evidence.match
+        other_goods = match.mismatch >= 0.5
         return ListingMatchEvidence(
             ref=(match.listing_ref, match.received_ref),
-            label="mismatch" if match.mismatch >= 0.5 else "match",
+            label="mismatch" if other_goods else "match",
             probability=match.mismatch,
             effect=effect,
-            favours=favours,
+            favours=Party.BUYER if other_goods else Party.SELLER,
         )
-    return FactEvidence(ref=ref, label=fact_label(evidence.case, ref), effect=effect, favours=favours)
+    return FactEvidence(ref=ref, label=fact_label(evidence.case, ref), effect=effect, favours=moves_towards)
+
+
+def _side_of(label: StatementLabel, moves_towards: Party) -> Party:
+    if label in _SPEAKS_FOR_NEITHER:
+        return moves_towards
+    return Party.SELLER if label in _SPEAKS_FOR_SELLER else Party.BUYER
 
 
 def fact_label(case: Case, ref: str) -> str:

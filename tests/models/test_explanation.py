@@ -65,14 +65,28 @@ def test_effects_are_what_leaving_each_piece_out_changes_strongest_first() -> No
     ]
 
 
-def test_each_piece_favours_the_side_it_moves_the_ruling_towards() -> None:
-    assert {str(piece.ref): piece.favours for piece in explained()} == {
+def test_what_a_piece_says_tells_whom_it_favours_and_a_fact_favours_whom_it_helps() -> None:
+    against_what_they_say = {ref: -weight for ref, weight in WEIGHTS.items()}
+    assert {str(piece.ref): piece.favours for piece in explained(weights=against_what_they_say)} == {
         "m1": Party.BUYER,
         "m2": Party.SELLER,
         "p2": Party.BUYER,
-        "logistics.0": Party.BUYER,
+        "logistics.0": Party.SELLER,
         "('p1', 'p2')": Party.SELLER,
     }
+
+
+def test_an_accepted_offer_favours_whom_it_helps() -> None:
+    evidence = build_evidence(CASE, said("buyer", {StatementLabel.ACCEPTS_OFFER: 0.9}, place=0))
+    assert [explained(evidence, {"m1": weight})[0].favours for weight in (0.1, -0.1)] == ["buyer", "seller"]
+
+
+def test_a_message_of_no_likely_label_is_shown_without_one() -> None:
+    """It is cited for its words: it names a video."""
+    chat = [{"message_id": "m1", "at": hours(50), "speaker": "buyer", "text": "我有视频"}]
+    statement = said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.4}, place=0)
+    found = explained(build_evidence(build_case(chat=chat), statement), {"m1": 0.1})
+    assert [(piece.kind, piece.label) for piece in found if piece.ref == "m1"] == [("fact", "message")]
 
 
 def test_each_kind_of_piece_says_what_it_shows() -> None:
@@ -85,7 +99,7 @@ def test_each_kind_of_piece_says_what_it_shows() -> None:
 
 def test_an_intact_photo_has_no_region() -> None:
     photo = ScoredPhoto("p2", PhotoRole.RECEIVED, "buyer", 0.2, (1, 2, 3, 4), 0.8)
-    (piece,) = explained(build_evidence(CASE, photos=(photo,)), {"p2": 0.1})
+    piece = explained(build_evidence(CASE, photos=(photo,)), {"p2": 0.1})[0]
     assert (piece.label, piece.region, piece.out_of_distribution) == ("intact", None, True)
 
 
@@ -96,12 +110,14 @@ def test_where_nothing_moves_each_side_still_shows_its_best_piece_with_its_true_
 
 
 def test_the_other_sides_strongest_piece_is_shown_however_faint() -> None:
-    chat = [{"message_id": f"m{i}", "at": hours(50), "speaker": "buyer", "text": "碎"} for i in range(1, 16)]
+    chat = [{"message_id": f"m{i}", "at": hours(50), "speaker": "buyer", "text": "碎"} for i in range(1, 15)]
+    chat.append({"message_id": "m15", "at": hours(51), "speaker": "seller", "text": "…"})
     case = build_case(chat=chat)
-    statements = [said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.9}, place=i, ref=f"m{i + 1}") for i in range(15)]
-    weights = {f"m{i}": 0.01 + i / 1000 for i in range(2, 16)} | {"m1": -0.006}
+    statements = [said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.9}, place=i, ref=f"m{i + 1}") for i in range(14)]
+    statements.append(said("seller", {StatementLabel.DENIES_FAULT: 0.9}, place=14, ref="m15"))
+    weights = {f"m{i}": 0.01 + i / 1000 for i in range(1, 15)} | {"m15": -0.006}
     found = explained(build_evidence(case, *statements), weights)
-    assert [piece.ref for piece in found] == [f"m{i}" for i in range(15, 5, -1)] + ["m1"]
+    assert [piece.ref for piece in found] == [f"m{i}" for i in range(14, 4, -1)] + ["m15"]
 
 
 @pytest.mark.parametrize(
