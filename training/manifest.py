@@ -14,6 +14,7 @@ _ORIGIN = {
     "reviews": ("labels of this project; the texts are not included", "Apache-2.0"),
     "simulation": ("written for this project", "Apache-2.0"),
     "samples": ("written and rendered for this project", "Apache-2.0"),
+    "privacy": ("written for this project, model-assisted; every person, number and address is made up", "Apache-2.0"),
     "schema": ("generated from models/domain.py", "Apache-2.0"),
 }
 
