@@ -348,7 +348,12 @@ class Decision(Frozen):
 
 
 class Outcome(Frozen):
-    """A labelled outcome, from our desk or elsewhere. Only `case_id` and `ruling` are required."""
+    """A labelled outcome, from our desk or elsewhere. Only `case_id` and `ruling` are required.
+
+    suggestion_shown : whether the machine's suggestion was on screen when `ruling` was given; null where nobody knows
+    overturned_on_appeal, changed_on_lead_review : null where there was no appeal, or no lead's review
+    blind_ruling : the first ruling committed before any suggestion was shown, whatever was ruled later
+    """
 
     case_id: Identifier
     platform: Platform | None = None
@@ -366,6 +371,10 @@ class Outcome(Frozen):
     agreed: bool | None = None
     review_seconds: float | None = None
     overturned_on_appeal: bool | None = None
+    stage: Stage | None = None
+    changed_on_lead_review: bool | None = None
+    blind_ruling: Ruling | None = None
+    model_version: str | None = None
 
 
 class StatementTruth(Frozen):

@@ -3,17 +3,14 @@
 An export is a folder named by what it holds, whole or not there at all. Knows nothing of training.
 """
 
-import hashlib
-import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from models.domain import Case, Outcome
+from models.snapshot import add_photo, seal, write_rows
 from serving.audit import Action
 from serving.masking import mask, masked_case, pseudonym
 from serving.photo_intake import PhotoIntake
@@ -46,27 +43,19 @@ def export_outcomes(
     except OSError as error:
         raise StorageError(f"{directory} can't be written: {error.strerror}") from error
     try:
-        _write_rows(draft / "outcomes.jsonl", (_outcome(item) for item in decided))
-        _write_rows(draft / "cases.jsonl", (_case(item, photos, draft) for item in decided))
-        files = {str(path.relative_to(draft)): _sha256(path) for path in sorted(draft.rglob("*")) if path.is_file()}
-        name = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
-        target = directory / name
-        if not target.exists():
-            manifest = {
-                "schema_version": 1,
-                "created_at": datetime.now(UTC).isoformat(),
-                "since": since.isoformat() if since else None,
-                "until": until.isoformat() if until else None,
-                "n_outcomes": len(decided),
-                "files": files,
-            }
-            _write_whole(draft / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-            draft.rename(target)
+        write_rows(draft / "outcomes.jsonl", [_outcome(item) for item in decided])
+        write_rows(draft / "cases.jsonl", [_case(item, photos, draft) for item in decided])
+        about = {
+            "since": since.isoformat() if since else None,
+            "until": until.isoformat() if until else None,
+            "n_outcomes": len(decided),
+        }
+        target = seal(draft, directory, about=about)
     except OSError as error:
         raise StorageError(f"{directory} can't be written: {error.strerror}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{name}", detail={"n_outcomes": len(decided)})
+    store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{target.name}", detail={"n_outcomes": len(decided)})
     return target
 
 
@@ -88,6 +77,10 @@ def _outcome(item: ExportedDecision) -> dict[str, Any]:
         agreed=decision.agreed,
         review_seconds=decision.review_seconds,
         overturned_on_appeal=item.overturned_on_appeal,
+        stage=decision.stage,
+        changed_on_lead_review=item.changed_on_lead_review,
+        blind_ruling=item.blind_ruling,
+        model_version=decision.model_version,
     )
     return outcome.model_dump(mode="json")
 
@@ -110,24 +103,4 @@ def _copy_photo(photos: PhotoIntake, digest: str, folder: Path) -> str | None:
         data, media_type = photos.original(digest)
     except PhotoCorruptError:
         return None
-    path = folder / "photos" / (digest.removeprefix("sha256:") + _ENDINGS.get(media_type, ""))
-    if not path.exists():
-        path.parent.mkdir(exist_ok=True)
-        path.write_bytes(data)
-    return str(path.relative_to(folder))
-
-
-def _write_rows(path: Path, rows: Iterable[dict[str, Any]]) -> None:
-    _write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-
-
-def _write_whole(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return add_photo(folder, data, ending=_ENDINGS.get(media_type, ""))

@@ -192,8 +192,14 @@ class NewPhoto:
 
 @dataclass(frozen=True)
 class ExportedDecision:
-    """A standing decision with the version of the case it was made on."""
+    """A standing decision with the version of the case it was made on.
+
+    overturned_on_appeal, changed_on_lead_review : None where there was no appeal, or no lead's review
+    blind_ruling : the first ruling committed on that version with no suggestion on screen, withdrawn or not
+    """
 
     decision: Decision
     version: StoredVersion
     overturned_on_appeal: bool | None
+    changed_on_lead_review: bool | None
+    blind_ruling: Ruling | None

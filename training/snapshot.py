@@ -3,8 +3,6 @@
 A snapshot whose files differ from its manifest is refused whole. Knows nothing of models.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from pydantic import ValidationError
 from models.case_file import CaseFile
 from models.domain import Outcome, parse_case
 from models.errors import CaseFormatError, InputError
+from models.snapshot import verify
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,7 @@ class DecidedCase:
 
 def read_snapshot(folder: Path) -> list[DecidedCase]:
     """Return the decided cases of one exported folder. Raises InputError naming the file that is missing or altered."""
-    _verify(folder)
+    verify(folder)
     files = {}
     for number, line in enumerate(_lines(folder / "cases.jsonl"), start=1):
         case = parse_case(line, source=f"cases.jsonl:{number}")
@@ -50,20 +49,6 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
             raise InputError(f"{outcome.case_id} fits {len(matching)} cases", field=f"outcomes.jsonl:{number}")
         decided.append(DecidedCase(matching[0], outcome))
     return decided
-
-
-def _verify(folder: Path) -> None:
-    try:
-        pinned: dict[str, str] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"can't be read: {error}", field=str(folder / "manifest.json")) from error
-    for name, digest in pinned.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError("points outside the snapshot", field=name)
-        found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "absent"
-        if found != digest:
-            raise InputError(f"is {'absent' if found == 'absent' else 'altered'}", field=name)
 
 
 def _lines(path: Path) -> list[str]:

@@ -279,10 +279,17 @@ def _exported(connection: Connection, case_key: int) -> ExportedDecision | None:
         return None
     last = max(standing, key=lambda decision: list(Stage).index(decision.stage))
     first = past.standing(Stage.FIRST_REVIEW)
-    appealed = last.stage == Stage.APPEAL
-    overturned = (first is not None and first.ruling != last.ruling) if appealed else None
-    version = cases.version_of(connection, case_key=case_key, version=last.case_version)
-    return ExportedDecision(last, version, overturned)
+    led = past.standing(Stage.LEAD_REVIEW)
+    reviewed = led or first
+    judged = [r.decision for r in past.records if r.decision.case_version == last.case_version]
+    seen_before = any(r.decision.suggestion_shown for r in past.records if r.decision.case_version < last.case_version)
+    return ExportedDecision(
+        last,
+        cases.version_of(connection, case_key=case_key, version=last.case_version),
+        overturned_on_appeal=reviewed.ruling != last.ruling if reviewed and last.stage == Stage.APPEAL else None,
+        changed_on_lead_review=first.ruling != led.ruling if first and led else None,
+        blind_ruling=None if seen_before or judged[0].suggestion_shown else judged[0].ruling,
+    )
 
 
 def _now() -> datetime:

@@ -9,6 +9,7 @@ import pytest
 
 from models.domain import DecisionDraft, Outcome, parse_case
 from models.vocabulary import Ruling, Stage
+from serving.case_files import read_case_file
 from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, Role, WithdrawalDraft
@@ -117,3 +118,27 @@ def test_an_export_is_noted_in_the_trail(house: House) -> None:
     folder = export(house)
     event = house.store.audit_trail(subject=f"export:{folder.name}")[0]
     assert (event.actor, event.detail) == ("system:test", {"n_outcomes": 0})
+
+
+def test_the_first_blind_commit_is_kept_though_the_case_was_decided_again_with_the_suggestion_seen(
+    scoring_house: House,
+) -> None:
+    key = decide(scoring_house, ruling=Ruling.DISMISS)
+    suggestion = scoring_house.scoring.suggest(read_case_file(scoring_house.store.version(key), scoring_house.photos))
+    scoring_house.store.keep_suggestion(scoring_house.store.version(key), suggestion, by="system:test")
+    arbitrator = user_of(scoring_house, Role.ARBITRATOR)
+    scoring_house.store.withdraw(key, WithdrawalDraft(), by=arbitrator)
+    draft = DecisionDraft(ruling=Ruling.REFUND, suggestion_id=suggestion.suggestion_id)
+    scoring_house.store.decide(key, draft, by=arbitrator, input_digest="sha256:0")
+    outcome = Outcome.model_validate_json(rows(export(scoring_house) / "outcomes.jsonl")[0])
+    assert (outcome.ruling, outcome.suggestion_shown, outcome.blind_ruling) == ("refund", True, "dismiss")
+    assert outcome.model_version == suggestion.model_version
+
+
+def test_a_leads_review_says_whether_it_changed_the_ruling(house: House) -> None:
+    key = decide(house, ruling=Ruling.DISMISS)
+    draft = DecisionDraft(ruling=Ruling.REFUND, stage=Stage.LEAD_REVIEW)
+    house.store.decide(key, draft, by=user_of(house, Role.LEAD), input_digest="sha256:0")
+    outcome = Outcome.model_validate_json(rows(export(house) / "outcomes.jsonl")[0])
+    assert (outcome.stage, outcome.ruling, outcome.changed_on_lead_review) == ("lead_review", "refund", True)
+    assert outcome.overturned_on_appeal is None

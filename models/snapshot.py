@@ -1,0 +1,77 @@
+"""The folder that carries labelled outcomes from the service to training: sealed whole, named by what it holds.
+
+outcomes.jsonl, cases.jsonl, photos/ by digest, corrections where people made any (statements.jsonl, photos.jsonl), and
+manifest.json with the sha256 of every file. Knows nothing of stores, models or what the rows mean.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from models.errors import InputError
+
+MANIFEST = "manifest.json"
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
+    """Write rows as JSON Lines, flushed to disk, and return how many. Raises OSError."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    _write_whole(path, "".join(lines))
+    return len(lines)
+
+
+def add_photo(folder: Path, data: bytes, *, ending: str) -> str:
+    """Keep a photo under its digest and return its path relative to `folder`. Raises OSError."""
+    path = folder / "photos" / (hashlib.sha256(data).hexdigest() + ending)
+    if not path.exists():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(data)
+    return str(path.relative_to(folder))
+
+
+def seal(draft: Path, directory: Path, *, about: Mapping[str, Any]) -> Path:
+    """Pin every file of `draft`, move it under `directory` and return the new folder, named by its content.
+
+    about : what else the manifest says, e.g. the number of outcomes
+    The same content gives the same folder; if it is there already, it stays. Raises OSError.
+    """
+    files = {str(path.relative_to(draft)): _sha256(path) for path in sorted(draft.rglob("*")) if path.is_file()}
+    name = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    target = directory / name
+    if not target.exists():
+        manifest = {"schema_version": 1, "created_at": datetime.now(UTC).isoformat(), **about, "files": files}
+        _write_whole(draft / MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+        draft.rename(target)
+    return target
+
+
+def verify(folder: Path) -> None:
+    """Raises InputError naming the first file that is missing, altered or outside the folder."""
+    try:
+        pinned: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"can't be read: {error}", field=str(folder / MANIFEST)) from error
+    for name, digest in pinned.items():
+        path = folder / name
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise InputError("points outside the snapshot", field=name)
+        if not path.is_file():
+            raise InputError("is absent", field=name)
+        if _sha256(path) != digest:
+            raise InputError("is altered", field=name)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
