@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 
-from serving.api import cases, decisions, health, people, photos, suggestions
+from serving.api import cases, corrections, decisions, health, people, photos, suggestions
 from serving.api.documents import TAGS, install_document
 from serving.deps import SignedIn
 from serving.errors import install_errors
@@ -75,7 +75,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 def _api(app: FastAPI) -> APIRouter:
     """The routes of more words come first: a case id may hold slashes."""
     router = APIRouter()
-    for part in (health, people, photos, suggestions, decisions, cases):
+    for part in (health, people, photos, suggestions, decisions, corrections, cases):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -65,9 +65,22 @@ cases = sa.Table(
     sa.Column("suggestion_problem", sa.Text, nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("updated_at", UtcTime, nullable=False),
+    sa.Column("language", sa.String(2), nullable=False, server_default="zh"),
+    sa.Column("due_at", UtcTime, nullable=True),
+    sa.Column("clock", sa.String(64), nullable=True),
+    sa.Column("priority", sa.Float, nullable=False, server_default="0"),
+    sa.Column("blind", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("committed_at", UtcTime, nullable=True),
+    sa.Column("rule_pack", sa.String(64), nullable=True),
+    sa.Column("ruling", sa.String(32), nullable=True),
+    # A user's key. No constraint: SQLite can't add one to a table that others refer to.
+    sa.Column("assigned_to", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=True),
     sa.UniqueConstraint("platform", "case_id"),
     sa.Index(None, "status", "opened_at", "id"),
     sa.Index(None, "opened_at", "id"),
+    sa.Index(None, "status", "priority", "id"),
+    sa.Index(None, "claim", "rule_pack", "updated_at"),
+    sa.Index(None, "assigned_to", "status"),
 )
 
 case_versions = sa.Table(
@@ -231,4 +244,122 @@ idempotency_keys = sa.Table(
     sa.Column("answer", sa.Text, nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.UniqueConstraint("user_key", "key"),
+)
+
+corrections = sa.Table(
+    "corrections",
+    metadata,
+    _key(),
+    sa.Column("correction_id", sa.String(64), nullable=False, unique=True),
+    _ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("suggestion_id", sa.String(64), nullable=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("ref", sa.String(300), nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    _ref("by_user", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("withdrawn_at", UtcTime, nullable=True),
+    sa.CheckConstraint("kind IN ('statement', 'photo', 'listing_match')", name="ck_corrections_kind"),
+    sa.Index(None, "case_key"),
+    sa.Index(None, "at"),
+)
+
+holds = sa.Table(
+    "holds",
+    metadata,
+    sa.Column(
+        "case_key", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.ForeignKey("cases.id"), primary_key=True
+    ),
+    _ref("user_key", "users"),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("taken_at", UtcTime, nullable=False),
+    sa.Column("held_until", UtcTime, nullable=False),
+    sa.Index(None, "user_key", "held_until"),
+)
+
+passes = sa.Table(
+    "passes",
+    metadata,
+    _key(),
+    _ref("case_key", "cases"),
+    _ref("user_key", "users"),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("until", UtcTime, nullable=True),
+    sa.CheckConstraint("kind IN ('skip', 'recusal')", name="ck_passes_kind"),
+    sa.Index(None, "user_key", "case_key"),
+    sa.Index(None, "case_key"),
+)
+
+appeals = sa.Table(
+    "appeals",
+    metadata,
+    _key(),
+    _ref("case_key", "cases"),
+    sa.Column("turn", sa.Integer, nullable=False),
+    sa.Column("filed_by", sa.String(16), nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    _ref("by_user", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "turn"),
+)
+
+notices = sa.Table(
+    "notices",
+    metadata,
+    _key(),
+    sa.Column("notice_id", sa.String(64), nullable=False, unique=True),
+    _ref("case_key", "cases"),
+    sa.Column("decision_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("zh", sa.Text, nullable=False),
+    sa.Column("en", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("send_after", UtcTime, nullable=False),
+    sa.Column("edited_by", sa.String(128), nullable=True),
+    sa.Column("edited_at", UtcTime, nullable=True),
+    sa.Column("sent_at", UtcTime, nullable=True),
+    sa.CheckConstraint("state IN ('draft', 'sent', 'void')", name="ck_notices_state"),
+    sa.Index(None, "state", "send_after"),
+)
+
+assignments = sa.Table(
+    "assignments",
+    metadata,
+    _key(),
+    sa.Column("batch_id", sa.String(64), nullable=False),
+    _ref("case_key", "cases"),
+    _ref("user_key", "users"),
+    _ref("previous_key", "users", nullable=True),
+    _ref("by_user", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("undone_at", UtcTime, nullable=True),
+    sa.UniqueConstraint("batch_id", "case_key"),
+)
+
+switches = sa.Table(
+    "switches",
+    metadata,
+    _key(),
+    sa.Column("switch_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("claim", sa.String(32), nullable=True),
+    sa.Column("platform", sa.String(32), nullable=True),
+    sa.Column("reason", sa.Text, nullable=False),
+    _ref("by_user", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.Column("ended_at", UtcTime, nullable=True),
+    sa.Column("ended_by", sa.String(128), nullable=True),
+)
+
+preferences = sa.Table(
+    "preferences",
+    metadata,
+    _key(),
+    _ref("user_key", "users"),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("name", sa.String(128), nullable=False),
+    sa.Column("value", sa.Text, nullable=False),
+    sa.UniqueConstraint("user_key", "kind", "name"),
+    sa.CheckConstraint("kind IN ('shortcut', 'view')", name="ck_preferences_kind"),
 )

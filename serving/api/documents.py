@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from models.domain import Case, DecisionDraft
+from serving.desk_records import CorrectionDraft
 from serving.errors import MEDIA_TYPE, Problem
 from serving.records import EvidenceDraft, WithdrawalDraft
 
@@ -18,6 +19,7 @@ TAGS = [
     {"name": "photos", "description": "Photo bytes, kept by content digest."},
     {"name": "suggestions", "description": "What the machine proposes. Never a decision."},
     {"name": "decisions", "description": "What a signed-in person decides. Append-only."},
+    {"name": "desk", "description": "An arbitrator's day: holding cases, correcting the machine, notices, views."},
     {"name": "people", "description": "Signing in and out."},
     {"name": "health", "description": "Is it alive, is it ready, its figures."},
 ]
@@ -75,7 +77,7 @@ EXAMPLE_DECISION: dict[str, Any] = {
     "review_seconds": 41.5,
 }
 
-_BODIES = (Case, EvidenceDraft, DecisionDraft, WithdrawalDraft, Problem)
+_BODIES = (Case, EvidenceDraft, DecisionDraft, WithdrawalDraft, CorrectionDraft, Problem)
 
 
 def json_body_of(*schemas: str, example: dict[str, Any], required: bool = True) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from models.domain import Case, Decision, DecisionDraft, Suggestion
 from models.vocabulary import Stage
 from serving.audit import Action, AuditEvent
+from serving.desk_records import Correction, CorrectionDraft
 from serving.migration import upgrade
 from serving.records import (
     CaseKey,
@@ -29,7 +30,7 @@ from serving.records import (
     User,
     WithdrawalDraft,
 )
-from serving.store import cases, decisions, evidence, idempotency, jobs, queue, suggestions, trail
+from serving.store import cases, corrections, decisions, evidence, idempotency, jobs, queue, suggestions, trail
 from serving.store.accounts import Accounts
 from serving.store.database import Database
 from serving.store.trail import Detail
@@ -259,6 +260,29 @@ class Store:
                 and (since is None or exported.decision.decided_at >= since)
                 and (until is None or exported.decision.decided_at < until)
             ]
+
+    # corrections
+
+    def correct(self, key: CaseKey, draft: CorrectionDraft, *, by: User) -> Correction:
+        """Keep what the machine got wrong. Raises UnknownError, ForbiddenError, InputError."""
+        with self.database.write() as connection:
+            version = cases.current(connection, key)
+            suggestion = suggestions.newest(connection, case_key=version.case_key, version=version.version)
+            return corrections.correct(connection, version, draft, suggestion=suggestion, by=by, at=_now())
+
+    def withdraw_correction(self, key: CaseKey, correction_id: str, *, by: User) -> Correction:
+        """Raises UnknownError, ForbiddenError."""
+        with self.database.write() as connection:
+            return corrections.withdraw(connection, key, correction_id, by=by, at=_now())
+
+    def corrections_of(self, key: CaseKey) -> tuple[Correction, ...]:
+        with self.database.read() as connection:
+            return corrections.of_case(connection, cases.row_of(connection, key).id)
+
+    def corrections_between(self, *, since: datetime | None = None, until: datetime | None = None) -> list[Correction]:
+        """Return the corrections of [since, until) that were not taken back."""
+        with self.database.read() as connection:
+            return list(corrections.made_between(connection, since=since, until=until))
 
     # the trail
 

@@ -1,0 +1,69 @@
+"""What the desk keeps besides decisions: corrections of the machine, holds, passes, notices, switches, figures.
+
+These types are also the API's answers. Knows nothing of SQL or HTTP.
+"""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from models.domain import Frozen, Identifier, Probability, ShortText
+from models.vocabulary import Platform, StatementLabel
+
+CorrectionKind = Literal["statement", "photo", "listing_match"]
+Region = tuple[
+    Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]
+]
+
+
+class CorrectionDraft(Frozen):
+    """What the machine got wrong about one piece of evidence, and what is right.
+
+    kind statement: `ref` is a message_id, buyer_statement or seller_statement; `label` holds there or doesn't
+    kind photo: `ref` is a photo_id; `damaged` says what it shows, `region` (x0, y0, x1, y1 in pixels of the upright
+        photo) where; a wrong region alone is `region_wrong`
+    kind listing_match: `ref` is "listing photo_id|received photo_id"; `matches_listing` says whether they agree
+    """
+
+    kind: CorrectionKind
+    ref: Annotated[str, Field(min_length=1, max_length=257)]
+    label: StatementLabel | None = None
+    holds: bool | None = None
+    damaged: bool | None = None
+    region: Region | None = None
+    region_wrong: bool = False
+    matches_listing: bool | None = None
+    note: ShortText = ""
+
+    @model_validator(mode="after")
+    def _says_what_is_right(self) -> Self:
+        """Refuse a correction that says nothing, or something that its kind can't say."""
+        said = {
+            "statement": self.label is not None and self.holds is not None,
+            "photo": self.damaged is not None or self.region is not None or self.region_wrong,
+            "listing_match": self.matches_listing is not None,
+        }
+        wanted = {"statement": "label and holds", "photo": "damaged, region or region_wrong"}
+        for kind, present in said.items():
+            if kind == self.kind and not present:
+                raise ValueError(f"kind: {kind} needs {wanted.get(kind, 'matches_listing')}")
+            if kind != self.kind and present:
+                raise ValueError(f"kind: {self.kind} can't say {wanted.get(kind, 'matches_listing')}")
+        if self.region is not None and (self.region[0] >= self.region[2] or self.region[1] >= self.region[3]):
+            raise ValueError("region: is empty; x0 < x1 and y0 < y1")
+        return self
+
+
+class Correction(Frozen):
+    """A correction on record. machine_probability : what the suggestion said of it, null where it said nothing"""
+
+    correction_id: str
+    platform: Platform
+    case_id: Identifier
+    case_version: int
+    suggestion_id: str | None
+    said: CorrectionDraft
+    machine_probability: Probability | None = None
+    corrected_by: Identifier
+    corrected_at: AwareDatetime
+    withdrawn_at: AwareDatetime | None = None
