@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint types train evaluate schema screenshots system-packages clean
+.PHONY: setup demo test test-promises lint types train evaluate schema screenshots system-packages clean
 
 setup: $(STAMP)
 
@@ -28,6 +28,10 @@ system-packages:
 
 test: setup system-packages lint types
 	$(BIN)/pytest
+
+# The long forms of docs/promises.md; writes what was measured into it.
+test-promises: setup system-packages
+	$(BIN)/pytest tests/promises -n 0 -m "long or not long" --timeout 1800 --promises-doc docs/promises.md
 
 lint: setup
 	$(BIN)/ruff check .

@@ -5,19 +5,18 @@ Wires settings, progress and output; holds no rules. Heavy libraries are loaded 
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from models.errors import CaseFormatError, InputError, ReviewError
+from models.errors import InputError, ReviewError
+from serving import cli_audit
 from serving.cli_backlog import score
+from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
 
 if TYPE_CHECKING:
     from models.suggester import Suggester
@@ -28,10 +27,8 @@ app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_
 app.command()(score)
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
-console = Console()
-errors = Console(stderr=True)
+app.add_typer(cli_audit.commands, name="audit")
 
-BAD_INPUT = 2
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: the setting.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: the setting.", min=1, max=65535)]
 UserName = Annotated[str, typer.Argument(help="The user's name.")]
@@ -43,8 +40,8 @@ def serve(host: Host = None, port: Port = None) -> None:
     from serving.house import build_house
     from serving.logs import configure_logs
 
-    with _reported():
-        settings = _settings()
+    with reported():
+        settings = read_settings()
         configure_logs(settings.log_level)
         _run(build_house(settings, _suggester_if_any(settings)), host, port)
 
@@ -61,16 +58,16 @@ def suggest(
     from serving.backlog.photos import read_photos
     from serving.printed import suggestion_page
 
-    with _reported():
+    with reported():
         try:
             case = parse_case(case_file.read_bytes(), source=case_file.name)
         except OSError as error:
-            _stop(f"{case_file}: {error.strerror}", code=BAD_INPUT)
+            stop(f"{case_file}: {error.strerror}", code=BAD_INPUT)
         folder = photos or case_file.parent
         if not folder.is_dir():
-            _stop(f"--photos: {folder} is not a folder", code=BAD_INPUT)
+            stop(f"--photos: {folder} is not a folder", code=BAD_INPUT)
         file = CaseFile(case, read_photos(case, folder))
-        settings = _settings()
+        settings = read_settings()
         with errors.status("Loading the model and reading the evidence ..."):
             suggestion = _suggester(settings).suggest([file])[0]
         if as_json:
@@ -86,8 +83,8 @@ def demo(host: Host = None, port: Port = None) -> None:
     from serving.house import build_house
     from serving.logs import configure_logs
 
-    with _reported():
-        settings = _settings()
+    with reported():
+        settings = read_settings()
         configure_logs("warning")
         house = build_house(settings, _suggester_if_any(settings))
         with _progress() as progress:
@@ -108,8 +105,8 @@ def worker() -> None:
     from serving.house import build_house
     from serving.logs import configure_logs
 
-    with _reported():
-        settings = _settings()
+    with reported():
+        settings = read_settings()
         configure_logs(settings.log_level)
         with errors.status("Loading the model ..."):
             suggester = _suggester(settings)
@@ -129,8 +126,8 @@ def export_outcomes(
     """Write standing decisions as labelled outcomes, with their cases masked."""
     from serving.export import export_outcomes as export
 
-    with _reported():
-        house = _house()
+    with reported():
+        house = open_house()
         with errors.status("Exporting ..."):
             folder = export(
                 house.store,
@@ -152,11 +149,11 @@ def add_user(
     """Add a user. Without a password, `user link` or `user token` lets them in."""
     from serving.records import Role
 
-    with _reported():
+    with reported():
         if role not in set(Role):
             raise InputError(f"must be one of {', '.join(Role)}", field="--role")
         secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
-        user = _house().gatekeeper.add_user(name, role=Role(role), password=secret, by="system:cli")
+        user = open_house().gatekeeper.add_user(name, role=Role(role), password=secret, by="system:cli")
         console.print(f"added {user.name} ({user.role.value})", markup=False)
 
 
@@ -165,9 +162,9 @@ def list_users() -> None:
     """List the users."""
     from rich.table import Table
 
-    with _reported():
+    with reported():
         table = Table("name", "role")
-        for user in _house().store.accounts.everyone():
+        for user in open_house().store.accounts.everyone():
             table.add_row(escape(user.name), user.role.value)
         console.print(table)
 
@@ -179,8 +176,8 @@ def make_token(
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the tokens of that label instead.")] = False,
 ) -> None:
     """Make an API token and print it; it can't be read again."""
-    with _reported():
-        house = _house()
+    with reported():
+        house = open_house()
         user = house.store.accounts.named(name)
         if revoke:
             n_revoked = house.store.accounts.revoke_tokens(user, label=label, by="system:cli")
@@ -192,28 +189,10 @@ def make_token(
 @users.command("link")
 def make_link(name: UserName, host: Host = None, port: Port = None) -> None:
     """Make a one-time sign-in link and print it."""
-    with _reported():
-        house = _house()
+    with reported():
+        house = open_house()
         link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli")
         console.print(_link(house.settings, link, host, port), markup=False, soft_wrap=True)
-
-
-def _settings() -> "Settings":
-    from pydantic import ValidationError
-
-    from serving.settings import PREFIX, Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        problems = [(PREFIX + "_".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
-        raise CaseFormatError(problems, source="settings") from error
-
-
-def _house() -> "House":
-    from serving.house import build_house
-
-    return build_house(_settings())
 
 
 def _suggester(settings: "Settings") -> "Suggester":
@@ -276,22 +255,3 @@ def _progress() -> Progress:
     return Progress(
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=errors
     )
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Say a deliberate error in a line or a line a field, and leave with a code: 2 for bad input, else 1."""
-    try:
-        yield
-    except CaseFormatError as error:
-        for field, message in error.problems:
-            where = f"{error.source}: " if error.source else ""
-            errors.print(f"{where}{field}: {message}", markup=False, soft_wrap=True)
-        raise typer.Exit(BAD_INPUT) from error
-    except ReviewError as error:
-        _stop(str(error), code=BAD_INPUT if isinstance(error, InputError) else 1)
-
-
-def _stop(message: str, *, code: int) -> NoReturn:
-    errors.print(message, markup=False, soft_wrap=True)
-    raise typer.Exit(code)

@@ -1,6 +1,7 @@
 """The tables. Portable between SQLite and PostgreSQL.
 
-Rows of case_versions, suggestions, decision_events and audit_events are never changed or deleted. Knows no queries.
+Rows of case_versions, suggestions, decision_events and audit_events are never changed or deleted, save by an erasure
+of personal data. Knows no queries.
 """
 
 from datetime import UTC, datetime
@@ -162,10 +163,16 @@ audit_events = sa.Table(
     metadata,
     _key(),
     sa.Column("at", UtcTime, nullable=False),
-    sa.Column("actor", sa.String(128), nullable=False),
     sa.Column("action", sa.String(64), nullable=False),
-    sa.Column("subject", sa.String(300), nullable=False),
-    sa.Column("detail", sa.Text, nullable=False),
+    # Null once erased; the chain holds a salted digest of the three.
+    sa.Column("actor", sa.String(128), nullable=True),
+    sa.Column("subject", sa.String(300), nullable=True),
+    sa.Column("detail", sa.Text, nullable=True),
+    sa.Column("salt", sa.String(32), nullable=True),
+    # Null only inside the transaction that writes the entry.
+    sa.Column("place", sa.BigInteger, nullable=True, unique=True),
+    sa.Column("content_digest", sa.String(64), nullable=True),
+    sa.Column("digest", sa.String(64), nullable=True),
     sa.Index(None, "subject"),
 )
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from models.domain import Case, Decision, DecisionDraft, Suggestion
 from models.vocabulary import Stage
-from serving.audit import Action, AuditEvent
+from serving.audit import Action, AuditEvent, AuditHead, Broken, Verified
 from serving.desk_records import Correction, CorrectionDraft
 from serving.migration import upgrade
 from serving.records import (
@@ -40,12 +40,15 @@ class Store:
     """url : database address; the schema is brought up to date by `migrate`"""
 
     def __init__(self, url: str) -> None:
-        self.database = Database(url)
+        self.database = Database(url, before_commit=trail.seal)
         self.accounts = Accounts(self.database)
 
     def migrate(self) -> None:
-        with self.database.write() as connection:
+        """Bring the schema up to date, and chain what was written in the trail before there was a chain."""
+        with self.database.alter() as connection:
             upgrade(connection)
+        with self.database.write():
+            pass
 
     def ping(self) -> None:
         """Raise when the database doesn't answer."""
@@ -289,6 +292,15 @@ class Store:
     def audit_trail(self, *, subject: str | None = None, limit: int = 1000) -> Sequence[AuditEvent]:
         with self.database.read() as connection:
             return trail.entries(connection, subject=subject, limit=limit)
+
+    def audit_head(self) -> AuditHead:
+        with self.database.read() as connection:
+            return trail.head(connection)
+
+    def verify_audit(self, *, heads: Sequence[AuditHead] = ()) -> Verified | Broken:
+        """Check the whole trail against itself and against heads exported earlier."""
+        with self.database.read() as connection:
+            return trail.verify(connection, heads=heads)
 
     def note(self, action: Action, *, actor: str, subject: str, detail: Detail) -> None:
         """Write an entry for a change made outside the database, such as an export."""

@@ -5,7 +5,7 @@ ignores busy_timeout). PostgreSQL: plain transactions. Knows no tables.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ class Database:
     """An engine and the two kinds of transaction.
 
     url : SQLAlchemy address; the folder of an SQLite file is made
+    before_commit : called at the end of each writing transaction, inside it
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, before_commit: Callable[[Connection], None] = lambda _: None) -> None:
         self.url = url
+        self.before_commit = before_commit
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._one_writer = threading.Lock()
@@ -53,6 +55,13 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A transaction that commits at the end or, on any error, leaves no trace."""
+        with self.alter() as connection:
+            yield connection
+            self.before_commit(connection)
+
+    @contextmanager
+    def alter(self) -> Iterator[Connection]:
+        """Like `write`, for a change of the schema: nothing is called before it commits."""
         if not self.is_sqlite:
             with _named_troubles(), self.engine.begin() as connection:
                 yield connection

@@ -27,7 +27,7 @@ def test_the_migrated_schema_is_the_one_the_code_expects(tmp_path: Path) -> None
 def test_going_down_leaves_nothing_and_up_again_works(tmp_path: Path) -> None:
     store = Store(f"sqlite:///{tmp_path}/review.db")
     store.migrate()
-    with store.database.write() as connection:
+    with store.database.alter() as connection:
         downgrade(connection, to="base")
         assert current_revision(connection) is None
     store.migrate()
