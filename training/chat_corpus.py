@@ -138,9 +138,16 @@ def read_labelled_lines(data_dir: Path, *, labels_file: Path) -> list[LabelledCo
     return [found[digest] for digest in sorted(found)]
 
 
+def read_own_reviews(path: Path) -> list[LabelledConversation]:
+    """Return the review-like messages that were written for this project, with their texts."""
+    return [_review(text_digest(row["text"])[:12], row["text"], row["labels"]) for row in _rows(path)]
+
+
 def read_training_corpus(datasets_dir: Path, *, data_dir: Path | None) -> list[LabelledConversation]:
-    """Return everything that may be fitted on: dialogues, written cases and, where `data_dir` is there, reviews."""
+    """Return everything that may be fitted on: our own texts and, where `data_dir` is there, public reviews."""
     corpus = read_dialogues(datasets_dir / "chat") + read_written(datasets_dir / "written")
+    if (own_reviews := datasets_dir / "reviews" / "written.jsonl").exists():
+        corpus += read_own_reviews(own_reviews)
     if data_dir is not None:
         corpus += read_reviews(data_dir, split="train")
         corpus += read_labelled_lines(data_dir, labels_file=datasets_dir / "reviews" / "labels.jsonl")
@@ -172,14 +179,20 @@ def _review(review_id: str, text: str, labels: Iterable[str]) -> LabelledConvers
 def _conversation(
     conversation_id: str, messages: Sequence[tuple[Utterance, Sequence[str]]], *, group: str, source: str, language: str
 ) -> LabelledConversation:
-    known = tuple(frozenset(LABELS_OF_SPEAKER[utterance.speaker]) for utterance, _ in messages)
+    known = tuple(_known(utterance) for utterance, _ in messages)
     labels = tuple(frozenset(map(StatementLabel, given)) for _, given in messages)
-    for (utterance, _), given, possible in zip(messages, labels, known, strict=True):
-        if not given <= possible:
-            raise ValueError(f"{utterance.message_id}: the {utterance.speaker} can't bear {sorted(given - possible)}")
+    for (utterance, _), given in zip(messages, labels, strict=True):
+        if foreign := given - frozenset(LABELS_OF_SPEAKER[utterance.speaker]):
+            raise ValueError(f"{utterance.message_id}: the {utterance.speaker} can't bear {sorted(foreign)}")
     return LabelledConversation(
         conversation_id, group, source, language, tuple(utterance for utterance, _ in messages), labels, known
     )
+
+
+def _known(utterance: Utterance) -> frozenset[StatementLabel]:
+    """Return what the text can teach; beside an attachment it need not say that it files evidence."""
+    taught_elsewhere = {StatementLabel.FILES_EVIDENCE} if utterance.attachments else set()
+    return frozenset(LABELS_OF_SPEAKER[utterance.speaker]) - taught_elsewhere
 
 
 def _rows(path: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from training.chat_corpus import (
     read_cases,
     read_dialogues,
     read_labelled_lines,
+    read_own_reviews,
     read_reviews,
     read_training_corpus,
     text_digest,
@@ -88,6 +89,30 @@ def test_messages_of_a_case_meet_their_labels(tmp_path: Path) -> None:
     _write_rows(tmp_path / "statements.jsonl", [{"case_id": "c", "message_id": "m1", "labels": ["refuses"]}])
     (case,) = read_cases(tmp_path)
     assert (case.labels, case.language, case.group) == ((frozenset({StatementLabel.REFUSES}),), "en", "case:c")
+
+
+def test_a_message_sent_with_a_photo_does_not_teach_its_text_to_file_evidence(tmp_path: Path) -> None:
+    messages = [
+        {"message_id": name, "speaker": "buyer", "text": "看这里", "photo_ids": photos}
+        for name, photos in (("m1", ["p1"]), ("m2", []))
+    ]
+    _write_rows(tmp_path / "cases.jsonl", [{"case_id": "c", "chat": messages}])
+    _write_rows(
+        tmp_path / "statements.jsonl",
+        [{"case_id": "c", "message_id": name, "labels": ["files_evidence"]} for name in ("m1", "m2")],
+    )
+    (case,) = read_cases(tmp_path)
+    buyers = frozenset(LABELS_OF_SPEAKER[Speaker.BUYER])
+    assert case.known == (buyers - {StatementLabel.FILES_EVIDENCE}, buyers)
+    assert case.labels[0] == frozenset({StatementLabel.FILES_EVIDENCE})
+
+
+def test_our_own_reviews_are_read_like_public_ones(tmp_path: Path) -> None:
+    _write_rows(tmp_path / "sets" / "reviews" / "written.jsonl", [{"text": "少了一袋", "labels": ["claims_missing"]}])
+    (review,) = read_own_reviews(tmp_path / "sets" / "reviews" / "written.jsonl")
+    assert (review.source, review.known) == ("review", (frozenset(REVIEW_LABELS),))
+    (read_again,) = read_training_corpus(tmp_path / "sets", data_dir=None)
+    assert read_again == review
 
 
 def test_reviews_say_nothing_of_labels_that_were_not_used_there(tmp_path: Path) -> None:
