@@ -44,8 +44,9 @@ def _storable(text: str) -> str:
 
 
 def _relative(path: str) -> str:
-    if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or ":" in path[:3]:
-        raise ValueError("must be relative to the photos folder and stay inside it")
+    drive = ":" in path[:3] and "://" not in path
+    if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or drive:
+        raise ValueError("must be relative to the photos folder, or its URL, and stay inside it")
     return path
 
 

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.errors import InputError, ReviewError
 from serving import cli_audit
 from serving.cli_backlog import score
+from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
 app.command()(score)
+app.add_typer(importing, name="import")
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(cli_audit.commands, name="audit")

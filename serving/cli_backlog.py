@@ -14,12 +14,18 @@ _STOPPED = 130
 
 
 def score(
-    backlog: Annotated[str, typer.Argument(help="JSON Lines or Parquet: a file, a folder or a quoted glob.")],
     out: Annotated[
         Path, typer.Option(help="Folder for the results; an unfinished run in it goes on.", file_okay=False)
     ],
+    backlog: Annotated[
+        str | None, typer.Argument(help="JSON Lines or Parquet: a file, a folder, a quoted glob, or the URL of one.")
+    ] = None,
+    waiting: Annotated[
+        bool, typer.Option("--waiting", help="Score the database's waiting cases, and store their suggestions there.")
+    ] = False,
     photos: Annotated[
-        Path | None, typer.Option(help="Folder that photo paths are relative to; by default each file's own folder.")
+        str | None,
+        typer.Option(help="Folder or URL that photo paths are relative to; by default each file's own folder."),
     ] = None,
     processes: Annotated[
         int | None, typer.Option(min=1, max=256, help="Worker processes; by default one a core.")
@@ -32,31 +38,48 @@ def score(
     """Score a backlog of cases. Stopped at any point, the same command goes on where it stopped."""
     if engine != "pool":
         raise typer.BadParameter(f"{engine!r}: only `pool` is there now", param_hint="--engine")
-    if photos is not None and not photos.is_dir():
+    if photos is not None and "://" not in photos and not Path(photos).is_dir():
         raise typer.BadParameter(f"{photos} is not a folder", param_hint="--photos")
+    if waiting == (backlog is not None):
+        raise typer.BadParameter("give a backlog, or --waiting", param_hint="BACKLOG")
+    if waiting and photos is not None:
+        raise typer.BadParameter("the database's cases have photos of their own", param_hint="--photos")
     from models.errors import ReviewError
     from serving.backlog.engine import PoolEngine
     from serving.backlog.progress import RunProgress
     from serving.backlog.run import score_backlog
     from serving.backlog.shipped import loader
+    from serving.backlog.waiting import hand_back, take_snapshot
     from serving.settings import Settings
 
     console = Console(stderr=True)
     settings = Settings()
     load = loader(settings.model_dir, cache_dir=settings.cache_dir)
+    store = None
     try:
+        if waiting:
+            from serving.store import Store
+
+            store = Store(settings.database_url)
+            store.migrate()
+            backlog, photos = str(take_snapshot(store, out=out, fresh=fresh)), str(settings.photo_dir)
         with (
             RunProgress(console) as progress,
             PoolEngine(load, processes=processes or len(os.sched_getaffinity(0))) as pool,
         ):
             summary = score_backlog(
-                backlog,
+                str(backlog),
                 out=out,
                 engine=pool,
                 photos_dir=photos,
                 fresh=fresh,
                 max_line_bytes=settings.max_case_bytes,
                 on_progress=progress.show,
+            )
+        if store is not None:
+            back = hand_back(store, out=out)
+            console.print(
+                f"{back.n_kept} suggestions stored, {back.n_changed} cases changed meanwhile and keep waiting"
             )
     except KeyboardInterrupt:
         console.print(f"stopped; the finished parts are in {out}, and the same command goes on")

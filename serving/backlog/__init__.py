@@ -2,5 +2,6 @@
 
 `sources` finds the files, `reading` streams their rows, `engine` has worker processes score chunks of them by
 `Suggester.suggest`, `writing` keeps the results in parts that appear whole or not at all, `run` joins these, and
-`triage` and `summary` say what came of it. Knows nothing of the database or of HTTP.
+`triage` and `summary` say what came of it. `waiting` makes a backlog of the database's cases and hands the suggestions
+back. Knows nothing of HTTP.
 """

@@ -13,9 +13,10 @@ from typing import Literal, Protocol
 from models.case_file import CaseFile
 from models.domain import Case, Suggestion, parse_case
 from models.errors import CaseFormatError, EncoderError, ModelError
-from serving.backlog.photos import read_photos
+from serving.backlog.photos import PhotoUnreachableError, read_photos, read_stored_photos
 from serving.backlog.reading import Entry
 from serving.backlog.rows import Row, to_row
+from serving.backlog.snapshot import snapshot_row
 
 _MAX_REASON = 1_000
 _MAX_PHOTO_BYTES_AT_ONCE = 64_000_000
@@ -83,7 +84,11 @@ def score_chunk(chunk: Chunk, suggester: Suggests) -> list[Result]:
         if isinstance(parsed, Refused):
             results[place] = parsed
             continue
-        file = CaseFile(parsed, read_photos(parsed, entry.photos_dir))
+        try:
+            file = CaseFile(parsed, _photos(parsed, entry))
+        except PhotoUnreachableError as error:
+            results[place] = refused_in_scoring(entry, str(error))
+            continue
         n_bytes = sum(map(len, file.photos.values()))
         if readable and held_bytes + n_bytes > _MAX_PHOTO_BYTES_AT_ONCE:
             results.update(_suggest(readable, chunk, suggester))
@@ -103,9 +108,15 @@ def parse_entry(entry: Entry) -> Case | Refused:
     except UnicodeDecodeError as error:
         return _malformed(entry, f"is not UTF-8 at byte {error.start}", text="")
     try:
-        return parse_case(text)
+        return snapshot_row(text).case if entry.is_snapshot else parse_case(text)
     except CaseFormatError as error:
         return _malformed(entry, str(error), text=text)
+
+
+def _photos(case: Case, entry: Entry) -> dict[str, bytes]:
+    if entry.is_snapshot:
+        return read_stored_photos(snapshot_row((entry.data or b"").decode()).photos, entry.photos_dir)
+    return read_photos(case, entry.photos_dir)
 
 
 def refused_in_scoring(entry: Entry, reason: str) -> Refused:

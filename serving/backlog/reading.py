@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from serving.backlog.refusals import BacklogUnreadableError
@@ -32,15 +31,17 @@ class Entry:
     """One row of a backlog.
 
     line : 1-based line (JSON Lines) or row (Parquet); data : its JSON, or None where `problem` says why
-    after : where reading goes on
+    after : where reading goes on; photos_dir : folder or URL that photo paths are relative to
+    is_snapshot : `data` is a row of a snapshot of the database (`serving.backlog.waiting`), photos_dir its photo store
     """
 
     source: str
     line: int
     after: Place
-    photos_dir: Path
+    photos_dir: str
     data: bytes | None
     problem: str | None = None
+    is_snapshot: bool = False
 
 
 def read_entries(
@@ -62,20 +63,23 @@ def read_entries(
             continue
         read = _parquet_rows if source.kind == "parquet" else _lines
         try:
-            for line, last, data, problem in read(source.path, skip, max_line_bytes):
-                yield Entry(source.name, line, Place(index, last), source.photos_dir, data, problem)
+            for line, last, data, problem in read(source, skip, max_line_bytes):
+                after = Place(index, last)
+                yield Entry(
+                    source.name, line, after, source.photos_dir, data, problem, is_snapshot=source.kind == "snapshot"
+                )
         except OSError as error:
-            raise BacklogUnreadableError(f"{source.path}: {error.strerror or error}") from error
+            raise BacklogUnreadableError(f"{source.location}: {error.strerror or error}") from error
         if not source.is_unchanged():
-            raise BacklogUnreadableError(f"{source.path}: was changed while it was read")
+            raise BacklogUnreadableError(f"{source.location}: was changed while it was read")
 
 
 # line, last line covered, JSON text, problem
 _Row = tuple[int, int, bytes | None, str | None]
 
 
-def _lines(path: Path, skip: int, max_line_bytes: int) -> Iterator[_Row]:
-    with path.open("rb") as file:
+def _lines(source: Source, skip: int, max_line_bytes: int) -> Iterator[_Row]:
+    with source.open() as file:
         number = 0
         while (read := _next_line(file, max_line_bytes)) is not None:
             number += 1
@@ -101,12 +105,12 @@ def _next_line(file: BinaryIO, max_line_bytes: int) -> tuple[bytes, str | None] 
     return b"", f"is longer than {max_line_bytes} bytes"
 
 
-def _parquet_rows(path: Path, skip: int, max_line_bytes: int) -> Iterator[_Row]:
+def _parquet_rows(source: Source, skip: int, max_line_bytes: int) -> Iterator[_Row]:
     """A group of rows that can't be decoded is one row with a problem, from where decoding stopped."""
     import pyarrow
     from pyarrow import parquet
 
-    with parquet.ParquetFile(path) as file:
+    with source.open() as opened, parquet.ParquetFile(opened) as file:
         end = 0
         for group in range(file.metadata.num_row_groups):
             row, end = end, end + int(file.metadata.row_group(group).num_rows)

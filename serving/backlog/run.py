@@ -40,7 +40,7 @@ def score_backlog(
     *,
     out: Path,
     engine: Engine,
-    photos_dir: Path | None = None,
+    photos_dir: Path | str | None = None,
     fresh: bool = False,
     now: datetime | None = None,
     chunk_cases: int = CHUNK_CASES,
@@ -50,14 +50,15 @@ def score_backlog(
 ) -> Summary:
     """Score every row of `backlog` into `out`, going on where an earlier run of the same input stopped.
 
-    photos_dir : by default each file's own folder; fresh : discard what an earlier run left
+    backlog : a file, folder or glob, by path or URL; photos_dir : path or URL, by default each file's own folder
+    fresh : discard what an earlier run left
     now : time of ruling of a run that begins; one that goes on keeps its own, as it keeps part_cases and max_line_bytes
     Raises BacklogError; what is finished stays finished.
     """
     started = time.perf_counter()
-    sources = find_sources(backlog, out=out, photos_dir=photos_dir)
+    named = _full_name(photos_dir) if photos_dir is not None else None
+    sources = find_sources(backlog, out=out, photos_dir=named)
     folder = OutputFolder(out)
-    named = str(photos_dir.resolve()) if photos_dir is not None else None
     with folder.held():
         manifest = None if fresh else folder.manifest()
         if manifest is not None:
@@ -207,6 +208,10 @@ class _FirstPlaces:
         if first is None:
             self._places[key] = (source, line)
         return first
+
+
+def _full_name(folder: Path | str) -> str:
+    return str(folder) if "://" in str(folder) else str(Path(folder).resolve())
 
 
 def _as_line(refused: Refused) -> bytes:

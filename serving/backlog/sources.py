@@ -1,19 +1,22 @@
-"""The files of a backlog, in a fixed order, with the digests that tell whether they changed.
+"""The files of a backlog, on this machine or wherever fsspec reaches, in a fixed order, with the digests that tell
+whether they changed.
 
 Knows nothing of what stands in their rows.
 """
 
-import glob
 import hashlib
 import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Literal, cast
+
+from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from serving.backlog.refusals import BacklogUnreadableError
 
-Kind = Literal["jsonl", "parquet"]
-_KINDS: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+Kind = Literal["jsonl", "parquet", "snapshot"]
+_KINDS: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".snapshot": "snapshot"}
 _BLOCK_BYTES = 1 << 20
 
 
@@ -21,89 +24,116 @@ _BLOCK_BYTES = 1 << 20
 class Source:
     """One file of a backlog.
 
-    name : path relative to the backlog's own folder; photos_dir : folder that photo paths are relative to
+    name : path relative to the backlog's own folder; location : a path on this machine, or a URL
+    photos_dir : folder or URL that photo paths are relative to
+    state : what the file system says of the file; another one means that the file changed
     n_rows : lines or rows, 0 where `problem` says why the file can't be read
     """
 
     name: str
-    path: Path
+    location: str
     kind: Kind
-    photos_dir: Path
+    photos_dir: str
     sha256: str
     n_bytes: int
-    mtime_ns: int
+    state: str
     n_rows: int
     problem: str | None = None
 
+    def open(self) -> BinaryIO:
+        """Raises OSError."""
+        files, path = url_to_fs(self.location)
+        return cast(BinaryIO, files.open(path, "rb"))
+
     def is_unchanged(self) -> bool:
-        """Whether size and time of the file are still those of the digest."""
+        """Whether the file system says of the file what it said when the digest was taken."""
         try:
-            found = self.path.stat()
+            files, path = url_to_fs(self.location)
+            return _state(files, path) == self.state
         except OSError:
             return False
-        return (found.st_size, found.st_mtime_ns) == (self.n_bytes, self.mtime_ns)
 
 
-def find_sources(backlog: str, *, out: Path, photos_dir: Path | None = None) -> list[Source]:
-    """Return the files of `backlog`, a file, a folder or a glob, sorted by name.
+def find_sources(backlog: str, *, out: Path, photos_dir: str | None = None) -> list[Source]:
+    """Return the files of `backlog`, a file, a folder or a glob, by path or URL, sorted by name.
 
     out : what lies in there is never a source; photos_dir : by default each file's own folder
     Raises BacklogUnreadableError when there is none, or none can be read.
     """
-    paths = _paths(backlog, out.resolve())
+    try:
+        files, given = url_to_fs(backlog)
+        paths = _paths(files, given, backlog, out=out.resolve())
+    except (ImportError, ValueError) as error:
+        raise BacklogUnreadableError(f"{backlog}: {error}") from error
+    except OSError as error:
+        raise BacklogUnreadableError(f"{backlog}: {error.strerror or error}") from error
     if not paths:
         raise BacklogUnreadableError(f"{backlog}: no .jsonl, .ndjson or .parquet file is there")
-    base = Path(backlog) if Path(backlog).is_dir() else Path(os.path.commonpath([path.parent for path in paths]))
-    sources = [_source(path, name=str(path.relative_to(base)), photos_dir=photos_dir) for path in paths]
+    base = given if given not in paths and files.isdir(given) else os.path.commonpath([_folder(path) for path in paths])
+    sources = [_source(files, path, name=os.path.relpath(path, base), photos_dir=photos_dir) for path in paths]
     if all(source.problem for source in sources):
-        raise BacklogUnreadableError("; ".join(f"{source.path}: {source.problem}" for source in sources))
+        raise BacklogUnreadableError("; ".join(f"{source.location}: {source.problem}" for source in sources))
     return sources
 
 
-def _paths(backlog: str, out: Path) -> list[Path]:
-    given = Path(backlog)
-    if given.is_file():
-        if given.suffix.lower() not in _KINDS:
-            raise BacklogUnreadableError(f"{given}: neither .jsonl, .ndjson nor .parquet")
+def _paths(files: Any, given: str, backlog: str, *, out: Path) -> list[str]:
+    if files.isfile(given):
+        if PurePosixPath(given).suffix.lower() not in _KINDS:
+            raise BacklogUnreadableError(f"{backlog}: neither .jsonl, .ndjson nor .parquet")
         return [given]
-    found = given.rglob("*") if given.is_dir() else (Path(name) for name in glob.glob(backlog, recursive=True))
-    return sorted(
-        path
-        for path in found
-        if path.suffix.lower() in _KINDS
-        and not path.name.startswith((".", "_"))
-        and path.is_file()
-        and out not in path.resolve().parents
-    )
+    found = files.find(given) if files.isdir(given) else files.glob(given)
+    return sorted(path for path in found if _is_source(files, path, out))
 
 
-def _source(path: Path, *, name: str, photos_dir: Path | None) -> Source:
-    kind = _KINDS[path.suffix.lower()]
+def _is_source(files: Any, path: str, out: Path) -> bool:
+    name = PurePosixPath(path)
+    if name.suffix.lower() not in _KINDS or name.name.startswith((".", "_")) or not files.isfile(path):
+        return False
+    return not isinstance(files, LocalFileSystem) or out not in Path(path).resolve().parents
+
+
+def _source(files: Any, path: str, *, name: str, photos_dir: str | None) -> Source:
+    kind = _KINDS[PurePosixPath(path).suffix.lower()]
+    location = _location(files, path)
     problem = None
     try:
-        before = path.stat()
-        sha256, n_rows = _read_through(path)
+        state, n_bytes = _state(files, path), int(files.size(path) or 0)
+        sha256, n_rows = _read_through(files, path)
     except OSError as error:
-        raise BacklogUnreadableError(f"{path}: {error.strerror or error}") from error
+        raise BacklogUnreadableError(f"{location}: {error.strerror or error}") from error
     if kind == "parquet":
-        n_rows, problem = _parquet_rows(path)
+        n_rows, problem = _parquet_rows(files, path)
     return Source(
         name=name,
-        path=path,
+        location=location,
         kind=kind,
-        photos_dir=photos_dir or path.parent,
+        photos_dir=photos_dir or _location(files, _folder(path)),
         sha256=sha256,
-        n_bytes=before.st_size,
-        mtime_ns=before.st_mtime_ns,
+        n_bytes=n_bytes,
+        state=state,
         n_rows=n_rows,
         problem=problem,
     )
 
 
-def _read_through(path: Path) -> tuple[str, int]:
+def _location(files: Any, path: str) -> str:
+    return path if isinstance(files, LocalFileSystem) else str(files.unstrip_protocol(path))
+
+
+def _folder(path: str) -> str:
+    return str(PurePosixPath(path).parent)
+
+
+def _state(files: Any, path: str) -> str:
+    """Return what the file system tells of a file, without the times that reading it changes."""
+    told = files.info(path)
+    return repr(sorted((key, value) for key, value in told.items() if key not in ("atime", "nlink")))
+
+
+def _read_through(files: Any, path: str) -> tuple[str, int]:
     """Return (sha256, number of lines) of a file of any size."""
     digest, n_lines, last = hashlib.sha256(), 0, b"\n"
-    with path.open("rb") as file:
+    with files.open(path, "rb") as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
             n_lines += block.count(b"\n")
@@ -111,12 +141,12 @@ def _read_through(path: Path) -> tuple[str, int]:
     return digest.hexdigest(), n_lines + (last != b"\n")
 
 
-def _parquet_rows(path: Path) -> tuple[int, str | None]:
+def _parquet_rows(files: Any, path: str) -> tuple[int, str | None]:
     import pyarrow
     from pyarrow import parquet
 
     try:
-        with parquet.ParquetFile(path) as file:
-            return int(file.metadata.num_rows), None
+        with files.open(path, "rb") as file, parquet.ParquetFile(file) as table:
+            return int(table.metadata.num_rows), None
     except (pyarrow.ArrowException, OSError) as error:
         return 0, f"not readable as Parquet, maybe truncated: {' '.join(str(error).split())[:300]}"

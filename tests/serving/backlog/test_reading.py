@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from fsspec.core import url_to_fs
 from pyarrow import parquet
 
 from models.domain import parse_case
@@ -111,3 +112,34 @@ def test_a_file_that_changes_while_it_is_read_is_noticed(tmp_path: Path) -> None
     write_lines(path, ["{}", "{}", "{}"])
     with pytest.raises(BacklogUnreadableError, match="was changed while it was read"):
         list(read_entries(sources))
+
+
+def test_a_bad_line_amid_100_000_is_one_entry_and_the_others_stand(tmp_path: Path) -> None:
+    lines = ['{"case_id":"c"}\n'] * 100_000
+    lines[49_999] = "x" * 200 + "\n"
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(lines), encoding="utf-8")
+    bad = [entry.line for entry in _entries(path, max_line_bytes=100) if entry.problem]
+    assert bad == [50_000]
+
+
+@pytest.mark.parametrize("what", ["", "/a.jsonl", "/*.jsonl"], ids=["folder", "file", "glob"])
+def test_urls_that_fsspec_knows_are_read_like_paths(tmp_path: Path, what: str) -> None:
+    files, root = url_to_fs(f"memory://{tmp_path.name}")
+    files.pipe(f"{root}/a.jsonl", b'{"case_id":"c1"}\n{"case_id":"c2"}\n')
+    files.pipe(f"{root}/notes.txt", b"no backlog")
+    sources = find_sources(f"memory://{tmp_path.name}{what}", out=tmp_path / "out")
+    assert [entry.data for entry in read_entries(sources)] == [b'{"case_id":"c1"}\n', b'{"case_id":"c2"}\n']
+    assert sources[0].name == "a.jsonl"
+    assert sources[0].photos_dir == f"memory://{root}"
+    table = pa.BufferOutputStream()
+    parquet.write_table(pa.Table.from_pylist([{"case_id": "c3"}]), table)
+    files.pipe(f"{root}/b.parquet", table.getvalue().to_pybytes())
+    found = read_entries(find_sources(f"memory://{tmp_path.name}/b.parquet", out=tmp_path / "out"))
+    assert [entry.data for entry in found] == [b'{"case_id": "c3"}']
+
+
+def test_a_url_that_nothing_here_can_open_is_a_clear_error(tmp_path: Path) -> None:
+    for url in ("nosuch://x/a.jsonl", "memory://nowhere/a.jsonl"):
+        with pytest.raises(BacklogUnreadableError, match=url):
+            find_sources(url, out=tmp_path / "out")
