@@ -9,7 +9,9 @@ from datetime import datetime
 from models.cues import CueBook
 from models.domain import LogisticsEvent
 from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.procedure import evidence_default
 from models.vocabulary import (
+    Claim,
     DocumentKind,
     LogisticsEventKind,
     PhotoRole,
@@ -19,6 +21,7 @@ from models.vocabulary import (
     StatementLabel,
 )
 
+_CLAIMS = tuple(label for label in StatementLabel if label.startswith("claims_"))
 _ARRIVED = (LogisticsEventKind.DELIVERED, LogisticsEventKind.SIGNED)
 _SIGN_OFF_WEIGHT = {
     SignedBy.BUYER: 0.95,
@@ -125,11 +128,10 @@ def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
 def _first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
     came = arrival(evidence)
     start = came[1].at if came else None
-    found = [
-        (message.message_id, message.at)
-        for message in evidence.case.chat
-        if message.speaker == Speaker.BUYER and evidence.counts(message.message_id)
-    ]
+    claiming = {
+        statement.ref for statement, _, probability in evidence.said(*_CLAIMS, by=Speaker.BUYER) if probability >= 0.5
+    }
+    found = [(message.message_id, message.at) for message in evidence.case.chat if message.message_id in claiming]
     found += [
         (f"timeline.{place}", event.at)
         for place, event in enumerate(evidence.case.timeline)
@@ -160,17 +162,21 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
     ]
     packaging = evidence.photos_of(PhotoRole.PACKAGING, filed_by="buyer")
     support += [(photo.ref, 0.35 * (0.5 if photo.damaged is None else photo.damaged)) for photo in packaging]
+    if case.claim in (Claim.DAMAGED, Claim.MISSING_ITEM):
+        support += [(ref, 0.3) for ref in evidence.refs_saying("box_harmed", by=Speaker.BUYER, cues=cues)[:2]]
     last = f"logistics.{len(case.logistics) - 1}"
     if arrival(evidence) is None and case.logistics and evidence.counts(last):
         support.append((last, 0.6))
     blamed = evidence.strongest(StatementLabel.BLAMES_CARRIER, by=Speaker.SELLER)
     support.append((blamed[0], 0.2 * blamed[1]))
     admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
-    return weigh(support, [(admitted[0], 0.6 * admitted[1])])
+    against: list[Weighted] = [(admitted[0], 0.6 * admitted[1])]
+    against += [(ref, 0.4) for ref in evidence.refs_saying("box_sound", by=Speaker.BUYER, cues=cues)[:1]]
+    return weigh(support, against)
 
 
 def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
-    """Find whether the buyer proves that the goods came back to the seller."""
+    """Find whether the buyer proves that the goods came back to the seller, to the address that was given."""
     support: list[Weighted] = []
     against: list[Weighted] = []
     for place, event in enumerate(evidence.case.logistics):
@@ -181,8 +187,10 @@ def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
             support.append((ref, 0.9))
             if cues.has("not_the_recipient", event.note):
                 against.append((ref, 0.8))
+            against += [(said, 0.6) for said in evidence.refs_saying("elsewhere", by=Speaker.SELLER, cues=cues)[:1]]
         elif event.event == LogisticsEventKind.RETURN_SHIPPED:
             support.append((ref, 0.2))
     support += [(ref, 0.4) for ref in _carrier_statements(evidence, filed_by="buyer")]
     against += [(photo.ref, 0.15) for photo in evidence.photos_of(PhotoRole.RETURNED, filed_by="seller")]
+    against += [(ref, 0.75) for ref in evidence_default(evidence, by=Speaker.BUYER).supported_by]
     return weigh(support, against)

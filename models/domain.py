@@ -74,6 +74,12 @@ class Listing(Frozen):
     category: ShortText = ""
     attributes: dict[ShortText, ShortText] = Field(default_factory=dict, max_length=200)
 
+    @property
+    def text(self) -> str:
+        """All words of the page in one text."""
+        attributes = " ".join(f"{name} {value}" for name, value in self.attributes.items())
+        return f"{self.title}\n{self.description}\n{self.category.replace('_', ' ')}\n{attributes}"
+
 
 class Order(Frozen):
     order_id: Identifier

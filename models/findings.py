@@ -92,7 +92,7 @@ def read_findings(evidence: CaseEvidence, *, no_reason_days: int = 7, cues: CueB
         "seller_defaulted": evidence_default(evidence, by=Speaker.SELLER),
         "evidence_outstanding": outstanding_evidence(evidence, book),
         "seller_admits": seller_admits(evidence),
-        "buyer_fault": buyer_fault(evidence),
+        "buyer_fault": buyer_fault(evidence, book),
         "carrier_caused": carrier_caused(evidence, book),
         "changed_mind": changed_mind(evidence),
         "part_only": part_only(evidence, book),

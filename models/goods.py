@@ -6,7 +6,6 @@ no return; a promise on the page is owed.
 
 from models.cues import CueBook
 from models.delivery import arrival
-from models.domain import Case
 from models.evidence import CaseEvidence, Finding, Weighted, weigh
 from models.vocabulary import Claim, GoodsState, Platform, ProcedureEventKind, Speaker, StatementLabel
 
@@ -14,16 +13,9 @@ _NO_REASON_PLATFORMS = (Platform.TAOBAO, Platform.TMALL, Platform.JD, Platform.P
 _CHEAP_MINOR = 3_000
 
 
-def page_text(case: Case) -> str:
-    """Return the listing's words in one text."""
-    listing = case.listing
-    attributes = " ".join(f"{name} {value}" for name, value in listing.attributes.items())
-    return f"{listing.title}\n{listing.description}\n{listing.category.replace('_', ' ')}\n{attributes}"
-
-
 def _on_page(evidence: CaseEvidence, cues: CueBook, cue: str) -> bool:
     """Tell whether the page holds the cue; `listing.<cue>` refers to it."""
-    return evidence.counts(f"listing.{cue}") and cues.has(cue, page_text(evidence.case))
+    return evidence.counts(f"listing.{cue}") and cues.has(cue, evidence.case.listing.text)
 
 
 def promise(evidence: CaseEvidence, cues: CueBook, cue: str) -> Finding:
@@ -41,7 +33,8 @@ def part_only(evidence: CaseEvidence, cues: CueBook) -> Finding:
         return Finding(0.04)
     counted = [(ref, 0.5) for ref in evidence.refs_saying("part_of_lot", by=Speaker.BUYER, cues=cues)[:3]]
     counted += [(ref, 0.5) for ref in evidence.refs_saying("part_of_lot", by=Speaker.SELLER, cues=cues)[:2]]
-    return weigh([(lot, 0.12) if lot else ("listing.perishable", 0.05), *counted])
+    everything = [(ref, 0.7) for ref in evidence.refs_saying("all_of_lot", by=Speaker.BUYER, cues=cues)[:1]]
+    return weigh([(lot, 0.12) if lot else ("listing.perishable", 0.05), *counted], everything)
 
 
 def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
@@ -79,12 +72,12 @@ def impaired(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the goods were used so that they are no longer intact; used but unimpaired goods count as intact."""
     if evidence.case.order.goods_state != GoodsState.USED or not evidence.counts("order.goods_state"):
         return Finding(0.05)
-    weight = 0.55
+    weight = 0.45
     if _on_page(evidence, cues, "consumable") or _on_page(evidence, cues, "perishable"):
         weight = 0.85
     if evidence.case.claim == Claim.QUALITY_DEFECT:
         weight *= 0.3
-    intact: list[Weighted] = [(ref, 0.5) for ref in evidence.refs_saying("unimpaired", by=Speaker.BUYER, cues=cues)[:1]]
+    intact = [(ref, 0.6) for ref in evidence.refs_saying("unimpaired", by=Speaker.BUYER, cues=cues)[:2]]
     return weigh([("order.goods_state", weight)], intact)
 
 
@@ -99,7 +92,10 @@ def keeps_goods(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 
 def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -> Finding:
-    """Find whether a return without a reason is open: granted, in time, goods intact."""
+    """Find whether a return without a reason is open: granted, in time, goods intact.
+
+    Who returns goods for no fault of theirs freely admits having ordered wrongly: only use counts against it then.
+    """
     case = evidence.case
     granted = 0.3 if case.platform in _NO_REASON_PLATFORMS else 0.1
     support: list[Weighted] = [(None, granted + 0.3 if case.claim == Claim.CHANGE_OF_MIND else granted)]
@@ -110,8 +106,11 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
         against.append(("listing.no_reason_return_excluded", 0.75))
     if case.order.goods_state == GoodsState.USED and evidence.counts("order.goods_state"):
         against.append(("order.goods_state", 0.85))
-    used = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
-    against.append((used[0], 0.4 * used[1]))
+    ref, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+    own_mistake = case.claim == Claim.CHANGE_OF_MIND and ref not in evidence.refs_saying(
+        "used_goods", by=Speaker.BUYER, cues=cues
+    )
+    against.append((ref, (0.05 if own_mistake else 0.4) * admitted))
     came = arrival(evidence)
     applied = [
         (f"timeline.{place}", event.at)

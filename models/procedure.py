@@ -67,7 +67,10 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
     named: list[Weighted] = [
         (message.message_id, 0.25)
         for message in evidence.messages_with("names_proof", cues=cues)
-        if message.speaker in (Speaker.BUYER, Speaker.SELLER) and str(message.speaker) not in filed
+        if message.speaker in (Speaker.BUYER, Speaker.SELLER)
+        and str(message.speaker) not in filed
+        and not message.photo_ids
+        and not cues.has("already_seen", message.text)
     ]
     for ref, text, speaker in (
         ("buyer_statement", case.buyer_statement, "buyer"),
@@ -88,8 +91,9 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
 def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
     """Find outstanding evidence that nobody has been asked for: likelier where both sides name some."""
     refs = {ref for ref, _ in named}
-    speakers = {message.speaker for message in evidence.case.chat if message.message_id in refs}
-    both_name_it = {Speaker.BUYER, Speaker.SELLER} <= speakers
+    sides = {str(message.speaker) for message in evidence.case.chat if message.message_id in refs}
+    sides |= {side for side in ("buyer", "seller") if f"{side}_statement" in refs}
+    both_name_it = len(sides) == 2
     found = weigh(named[:2])
     return Finding(found.probability * (0.9 if both_name_it else 0.2), found.supported_by)
 

@@ -3,6 +3,8 @@
 The standard is a lay person's view. Rudeness, threats and pleas prove nothing; an admission in small talk does.
 """
 
+import re
+
 from models.cues import CueBook
 from models.delivery import carrier_caused, damage_noted, intact_noted, promptness
 from models.evidence import CaseEvidence, Finding, Weighted, weigh
@@ -24,6 +26,9 @@ _USE_IS_FAULT = {
     Claim.MISSING_ITEM: 0.3,
     Claim.QUALITY_DEFECT: 0.55,
 }
+_LIKELY = 0.5
+_PROMPT = 0.75
+_QUOTED = re.compile(r"\d+(?:\.\d+)?\s?(?:[a-z%]{1,4}|[一-鿿]{1,2})|[一-鿿]{4}|[a-z]{4,} [a-z]{4,}", re.IGNORECASE)
 _OFFERS = (
     StatementLabel.OFFERS_REFUND,
     StatementLabel.OFFERS_RETURN,
@@ -48,12 +53,34 @@ def seller_admits(evidence: CaseEvidence) -> Finding:
     return weigh([evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)])
 
 
-def buyer_fault(evidence: CaseEvidence) -> Finding:
-    """Find whether the buyer's own act did it, by the buyer's own words."""
-    admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+def buyer_fault(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the buyer's own act did it, by the buyer's own words.
+
+    What the buyer did with the goods after having complained at once did not cause the complaint, unless it is a
+    confession.
+    """
+    ref, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
     blamed = evidence.strongest(StatementLabel.BLAMES_BUYER, by=Speaker.SELLER)
     weight = _USE_IS_FAULT.get(evidence.case.claim, 0.75)
-    return weigh([(admitted[0], weight * admitted[1]), (blamed[0], 0.1 * blamed[1])])
+    confessed = ref in evidence.refs_saying("own_act", by=Speaker.BUYER, cues=cues)
+    at_once = evidence.case.claim in _USE_IS_FAULT or promptness(evidence)[1] >= _PROMPT
+    if at_once and not confessed and _after_complaint(evidence, ref):
+        weight *= 0.35
+    return weigh([(ref, weight * admitted), (blamed[0], 0.1 * blamed[1])])
+
+
+def _after_complaint(evidence: CaseEvidence, ref: str | None) -> bool:
+    """Tell whether a later message than the first one that makes the claim is the one referred to."""
+    label = CLAIM_STATEMENT.get(evidence.case.claim)
+    if label is None:
+        return False
+    places = {statement.ref: statement.place for statement in evidence.statements}
+    complained = [
+        statement.place
+        for statement, _, probability in evidence.said(label, by=Speaker.BUYER)
+        if statement.place >= 0 and probability >= _LIKELY
+    ]
+    return ref in places and bool(complained) and places[ref] > min(complained)
 
 
 def changed_mind(evidence: CaseEvidence) -> Finding:
@@ -90,9 +117,30 @@ def prima_facie(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support.append((conceding[0], 0.45 * conceding[1]))
     default = evidence_default(evidence, by=Speaker.BUYER)
     against: list[Weighted] = [(ref, 0.6) for ref in default.supported_by]
+    against += [(ref, 0.5) for ref in _excluded_by_page(evidence, cues)]
     if match is not None and case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):
         against.append((match.ref, 0.25 * max(0.0, 0.5 - match.mismatch)))
     return weigh(support, against)
+
+
+def _excluded_by_page(evidence: CaseEvidence, cues: CueBook) -> list[str]:
+    """Return a reference to the page where it says that a part said to be missing doesn't come with the goods."""
+    ref = "listing.not_included"
+    missing = evidence.case.claim == Claim.MISSING_ITEM
+    excluded = missing and evidence.counts(ref) and cues.has("not_included", evidence.case.listing.text)
+    return [ref] if excluded else []
+
+
+def _quotes_page(evidence: CaseEvidence, cues: CueBook) -> list[str]:
+    """Return what the seller said that points at the page and quotes words or measures which stand there."""
+    page = evidence.case.listing.text.lower()
+    said = {message.message_id: message.text for message in evidence.case.chat}
+    said["seller_statement"] = evidence.case.seller_statement
+    return [
+        ref
+        for ref in evidence.refs_saying("cites_page", by=Speaker.SELLER, cues=cues)
+        if any(quote.lower() in page for quote in _QUOTED.findall(said[ref]))
+    ]
 
 
 def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
@@ -112,9 +160,11 @@ def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support.append((admitted[0], 0.9 * admitted[1]))
     carried = carrier_caused(evidence, cues)
     support += [(item, 0.7 * carried.probability) for item in carried.supported_by[:1]]
-    fault = buyer_fault(evidence)
-    excused = 1.0 - 0.6 * admitted[1]
+    fault = buyer_fault(evidence, cues)
+    noted = 0.9 if damage_noted(evidence, cues) else 0.0
+    excused = 1.0 - 0.7 * max(admitted[1], carried.probability, noted)
     against: list[Weighted] = [(item, fault.probability * excused) for item in fault.supported_by[:1]]
+    against += [(item, 0.6) for item in _excluded_by_page(evidence, cues)]
     default = evidence_default(evidence, by=Speaker.BUYER)
     against += [(item, 0.75) for item in default.supported_by]
     against += [(item, 0.6) for item in intact_noted(evidence, cues)[:1]]
@@ -144,7 +194,9 @@ def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support += [(photo.ref, 0.25) for photo in before[:2]]
     denied = evidence.strongest(StatementLabel.DENIES_FAULT, by=Speaker.SELLER)
     support.append((denied[0], 0.25 * denied[1]))
-    fault = buyer_fault(evidence)
+    if evidence.case.claim == Claim.NOT_AS_DESCRIBED:
+        support += [(ref, 0.3) for ref in _quotes_page(evidence, cues)[:2]]
+    fault = buyer_fault(evidence, cues)
     support += [(ref, 0.7 * fault.probability) for ref in fault.supported_by[:1]]
     match = evidence.match
     if match is not None and evidence.case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):

@@ -11,7 +11,6 @@ from models.goods import (
     impaired,
     keeps_goods,
     no_reason_return_open,
-    page_text,
     part_only,
     promise,
     replaceable,
@@ -37,7 +36,7 @@ def no_reason(evidence: CaseEvidence, *, days: int = 7) -> float:
 
 def test_the_page_is_read_whole() -> None:
     listing = {"title": "杯", "description": "白", "category": "tea_ware", "attributes": {"color": "red"}}
-    text = page_text(build_case(listing=listing))
+    text = build_case(listing=listing).listing.text
     assert all(word in text for word in ("杯", "白", "tea ware", "color red"))
 
 
@@ -151,10 +150,22 @@ def test_made_to_measure_and_used_goods_have_no_return_without_reason(changes: d
     assert no_reason(bought(claim="change_of_mind", **changes)) < 0.5
 
 
-def test_a_buyer_who_says_it_was_used_closes_the_return() -> None:
-    case = bought(description="支持七天无理由", claim="change_of_mind").case
-    used = build_evidence(case, said("buyer", {StatementLabel.ADMITS_USE_OR_FAULT: 0.95}, place=0))
-    assert no_reason(used) < no_reason(build_evidence(case))
+def test_a_buyer_who_says_it_was_used_closes_the_return_and_one_who_ordered_wrongly_does_not() -> None:
+    returns = {}
+    for text in ("用了两天 不喜欢", "我自己尺寸看错了"):
+        case = bought(description="支持七天无理由", claim="change_of_mind", chat=spoken("buyer", text)).case
+        admitted = said("buyer", {StatementLabel.ADMITS_USE_OR_FAULT: 0.95}, place=0)
+        returns[text] = no_reason(build_evidence(case, admitted)) / no_reason(build_evidence(case))
+    assert returns["用了两天 不喜欢"] < 0.7
+    assert returns["我自己尺寸看错了"] > 0.9
+
+
+def test_pieces_that_are_all_bad_are_no_part_of_the_lot() -> None:
+    def part(text: str) -> float:
+        return part_only(bought("陶瓷盘 2只装", chat=spoken("buyer", text)), CUES).probability
+
+    assert part("一个碎了") > 0.5
+    assert part("一个碎了 另一个也裂了") < 0.5
 
 
 def hidden(evidence: CaseEvidence) -> Finding:

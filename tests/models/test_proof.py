@@ -17,7 +17,7 @@ from models.proof import (
     seller_admits,
 )
 from models.vocabulary import PhotoRole, StatementLabel
-from tests.builders import build_case, build_evidence, happened, said, signed
+from tests.builders import build_case, build_evidence, happened, hours, said, signed
 
 CUES = shipped_cues()
 ADMITS_USE = StatementLabel.ADMITS_USE_OR_FAULT
@@ -52,7 +52,7 @@ def test_without_evidence_nobody_has_proved_anything() -> None:
     nothing = build_evidence(case(claim="quality_defect"))
     for finding in (
         seller_admits(nothing),
-        buyer_fault(nothing),
+        buyer_fault(nothing, CUES),
         changed_mind(nothing),
         prima_facie(nothing, CUES),
         condition_at_sign_off(nothing, CUES),
@@ -147,15 +147,55 @@ def test_the_buyers_own_act_undoes_the_proof_of_condition() -> None:
 
 def test_use_explains_damage_but_changes_no_label() -> None:
     dropped = said("buyer", {ADMITS_USE: 0.95}, place=0)
-    broke = buyer_fault(build_evidence(case(claim="damaged"), dropped)).probability
-    relabelled = buyer_fault(build_evidence(case(claim="counterfeit"), dropped)).probability
+    broke = buyer_fault(build_evidence(case(claim="damaged"), dropped), CUES).probability
+    relabelled = buyer_fault(build_evidence(case(claim="counterfeit"), dropped), CUES).probability
     assert broke > 0.6
     assert relabelled < 0.3
 
 
+def test_what_was_done_with_goods_complained_of_at_once_did_not_cause_the_complaint() -> None:
+    def fault(text: str, *, complained_at: float) -> float:
+        chat = [
+            {"message_id": "m1", "at": hours(complained_at), "speaker": "buyer", "text": "碎了"},
+            {"message_id": "m2", "at": hours(complained_at + 1), "speaker": "buyer", "text": text},
+        ]
+        claimed = said("buyer", {StatementLabel.CLAIMS_DAMAGE: 0.95}, place=0)
+        admitted = said("buyer", {ADMITS_USE: 0.95}, place=1)
+        file = case(claim="damaged", chat=chat, logistics=[signed("buyer", at=48)])
+        return buyer_fault(build_evidence(file, claimed, admitted), CUES).probability
+
+    assert fault("好的几个已经吃了", complained_at=50) < 0.3
+    assert fault("好的几个已经吃了", complained_at=200) > 0.6
+    assert fault("是我自己不小心摔的", complained_at=50) > 0.6
+
+
+def test_damage_noted_at_hand_over_stands_whatever_was_done_later() -> None:
+    used = said("buyer", {ADMITS_USE: 0.95}, place=0)
+    noted = [signed("buyer", note='"boxes damaged" written on the handheld')]
+    plain = at_sign_off(build_evidence(case(logistics=[signed("buyer")]), used, photos=(photo(),)))
+    assert at_sign_off(build_evidence(case(logistics=noted), used, photos=(photo(),))) > max(0.5, plain)
+
+
+def test_what_the_page_says_is_not_included_is_not_missing() -> None:
+    file = {"claim": "missing_item", "logistics": [signed("buyer")]}
+    sold_alone = case(**file, listing={"title": "cast iron skillet, lid sold separately"})
+    assert at_sign_off(build_evidence(sold_alone, photos=(photo(),))) < 0.6 * at_sign_off(
+        build_evidence(case(**file, listing={"title": "cast iron skillet with lid"}), photos=(photo(),))
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "quotes"), [("标题写了迷你11cm哦", True), ("标题写了巨无霸25cm哦", False), ("您自己没看清楚", False)]
+)
+def test_a_seller_who_quotes_what_stands_on_the_page_rebuts_a_mismatch(text: str, quotes: bool) -> None:
+    chat = [{"message_id": "m1", "at": hours(60), "speaker": "seller", "text": text}]
+    file = case(claim="not_as_described", chat=chat, listing={"title": "迷你积木 成品高11cm"})
+    assert (rebutted(build_evidence(file)) > 0.2) is quotes
+
+
 def test_the_sellers_accusation_alone_is_hardly_a_fault_of_the_buyer() -> None:
     blamed = said("seller", {StatementLabel.BLAMES_BUYER: 0.99}, place=0)
-    assert buyer_fault(build_evidence(None, blamed)).probability <= 0.11
+    assert buyer_fault(build_evidence(None, blamed), CUES).probability <= 0.11
 
 
 @pytest.mark.parametrize("kind", ["inspection_report", "video", "invoice", "provenance"])
