@@ -382,21 +382,3 @@ class Outcome(Frozen):
     changed_on_lead_review: bool | None = None
     blind_ruling: Ruling | None = None
     model_version: str | None = None
-
-
-class StatementTruth(Frozen):
-    """The labels a reader gave to one message."""
-
-    case_id: Identifier
-    message_id: Identifier
-    labels: tuple[StatementLabel, ...] = ()
-
-
-class PhotoTruth(Frozen):
-    """What a photo truly shows; null where the question does not apply."""
-
-    case_id: Identifier
-    photo_id: Identifier
-    shows: Text = ""
-    damaged: bool | None = None
-    matches_listing: bool | None = None

@@ -173,7 +173,8 @@ def sensitivity(
 @app.command()
 def schema(out: Annotated[Path, typer.Option(help="Folder for the JSON Schemas.")]) -> None:
     """Write the JSON Schemas of the intake format, the suggestion and the outcome."""
-    from models.domain import Case, Outcome, PhotoTruth, StatementTruth, Suggestion
+    from models.domain import Case, Outcome, Suggestion
+    from models.truth import PhotoTruth, StatementTruth
 
     out.mkdir(parents=True, exist_ok=True)
     for kind in (Case, Suggestion, Outcome, StatementTruth, PhotoTruth):

@@ -10,8 +10,9 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from models.domain import Case, Frozen, Outcome, PhotoTruth, StatementTruth, parse_case
+from models.domain import Case, Frozen, Outcome, parse_case
 from models.errors import CaseFormatError, InputError
+from models.truth import PhotoTruth, StatementTruth
 from models.vocabulary import StatementLabel
 
 Row = TypeVar("Row", bound=Frozen)
