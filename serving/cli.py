@@ -20,6 +20,7 @@ from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
 
 if TYPE_CHECKING:
+    from models.privacy import Sealer
     from models.suggester import Suggester
     from serving.house import House
     from serving.settings import Settings
@@ -124,6 +125,7 @@ def export_outcomes(
     since: Annotated[str | None, typer.Option(help="Decisions from this time on, RFC 3339 with an offset.")] = None,
     until: Annotated[str | None, typer.Option(help="Decisions before this time.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write to; default: the setting.")] = None,
+    reversible: Annotated[bool, typer.Option("--reversible", help="Mask by tokens that privacy_key opens.")] = False,
 ) -> None:
     """Write standing decisions as labelled outcomes, with their cases masked."""
     from serving.export import export_outcomes as export
@@ -138,8 +140,27 @@ def export_outcomes(
                 by="system:cli",
                 since=_moment(since, "--since"),
                 until=_moment(until, "--until"),
+                sealer=_sealer(house.settings) if reversible else None,
             )
         console.print(str(folder), markup=False, soft_wrap=True)
+
+
+@app.command()
+def unmask(
+    file: Annotated[Path, typer.Argument(help="A file of a reversible export.", exists=True, dir_okay=False)],
+) -> None:
+    """Print a file with the tokens of masked values opened. Needs the setting privacy_key."""
+    with reported():
+        sealer = _sealer(read_settings())
+        sys.stdout.write(sealer.unseal(file.read_text(encoding="utf-8")))
+
+
+def _sealer(settings: "Settings") -> "Sealer":
+    from models.privacy import Sealer
+
+    if settings.privacy_key is None:
+        raise InputError("must be set for this", field="privacy_key")
+    return Sealer(settings.privacy_key.get_secret_value())
 
 
 @users.command("add")

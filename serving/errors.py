@@ -1,6 +1,7 @@
 """Every error as an RFC 9457 problem, from one table of statuses.
 
-Bodies name the field at fault and the request's id, and never hold a stack trace or what came in.
+Bodies name the field at fault and the request's id, never hold a stack trace, and quote what came in only with personal
+data masked.
 """
 
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from models.errors import (
     ReviewError,
     RulePackError,
 )
+from models.privacy import mask
 from serving.refusals import (
     AlreadyDecidedError,
     BodyTooLargeError,
@@ -190,4 +192,4 @@ def _unforeseen(request: Request, error: Exception) -> Response:
 
 
 def _printable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\\0")
+    return mask(text.encode("utf-8", "replace").decode("utf-8").replace("\x00", "\\0"))

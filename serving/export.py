@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from models.domain import Case, Outcome
+from models.privacy import Sealer, mask, masked_case, pseudonym
 from models.snapshot import add_photo, seal, write_rows
 from serving.audit import Action
-from serving.masking import mask, masked_case, pseudonym
 from serving.photo_intake import PhotoIntake
 from serving.records import ExportedDecision
 from serving.refusals import PhotoCorruptError, StorageError
@@ -29,11 +29,13 @@ def export_outcomes(
     by: str,
     since: datetime | None = None,
     until: datetime | None = None,
+    sealer: Sealer | None = None,
 ) -> Path:
     """Write the standing decisions of [since, until) under `directory` and return the new folder.
 
     The folder holds outcomes.jsonl, cases.jsonl (the version that was judged), photos/ by digest and manifest.json
     with every file's sha256. Its name is a digest of its content: the same decisions give the same folder.
+    sealer : if given, what is masked can be opened again with its key
     Raises StorageError when the folder can't be written.
     """
     decided = store.standing_decisions(since=since, until=until)
@@ -43,8 +45,8 @@ def export_outcomes(
     except OSError as error:
         raise StorageError(f"{directory} can't be written: {error.strerror}") from error
     try:
-        write_rows(draft / "outcomes.jsonl", [_outcome(item) for item in decided])
-        write_rows(draft / "cases.jsonl", [_case(item, photos, draft) for item in decided])
+        write_rows(draft / "outcomes.jsonl", [_outcome(item, sealer) for item in decided])
+        write_rows(draft / "cases.jsonl", [_case(item, photos, draft, sealer) for item in decided])
         about = {
             "since": since.isoformat() if since else None,
             "until": until.isoformat() if until else None,
@@ -59,7 +61,7 @@ def export_outcomes(
     return target
 
 
-def _outcome(item: ExportedDecision) -> dict[str, Any]:
+def _outcome(item: ExportedDecision, sealer: Sealer | None) -> dict[str, Any]:
     decision = item.decision
     outcome = Outcome(
         case_id=decision.case_id,
@@ -69,9 +71,9 @@ def _outcome(item: ExportedDecision) -> dict[str, Any]:
         outbound_freight=decision.remedy.outbound_freight,
         return_freight=decision.remedy.return_freight,
         refund_minor=decision.remedy.refund_minor,
-        decided_by=pseudonym("p", decision.decided_by, platform="desk"),
+        decided_by=pseudonym("p", decision.decided_by, platform="desk", sealer=sealer),
         decided_at=decision.decided_at,
-        why=mask(decision.reason),
+        why=mask(decision.reason, sealer=sealer),
         suggestion_id=decision.suggestion_id,
         suggestion_shown=decision.suggestion_shown,
         agreed=decision.agreed,
@@ -85,8 +87,8 @@ def _outcome(item: ExportedDecision) -> dict[str, Any]:
     return outcome.model_dump(mode="json")
 
 
-def _case(item: ExportedDecision, photos: PhotoIntake, folder: Path) -> dict[str, Any]:
-    case = masked_case(item.version.case)
+def _case(item: ExportedDecision, photos: PhotoIntake, folder: Path, sealer: Sealer | None) -> dict[str, Any]:
+    case = masked_case(item.version.case, sealer=sealer)
     paths = {
         photo_id: path
         for photo_id, digest in item.version.digests.items()

@@ -1,9 +1,15 @@
-"""One JSON line an event on standard error, with the request's id. Set up once, by the program that is started."""
+"""One JSON line an event on standard error, with the request's id and without personal data.
+
+Set up once, by the program that is started.
+"""
 
 import logging
 import sys
 
 import structlog
+from structlog.typing import EventDict, WrappedLogger
+
+from models.privacy import mask
 
 
 def configure_logs(level: str) -> None:
@@ -14,9 +20,25 @@ def configure_logs(level: str) -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            mask_personal_data,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def mask_personal_data(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """Return the event with every text in it masked, stack traces included."""
+    return {key: _masked(value) for key, value in event.items()}
+
+
+def _masked(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: _masked(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked(item) for item in value]
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return mask(str(value))

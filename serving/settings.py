@@ -5,7 +5,7 @@ Knows nothing of what the settings are used for. Each is described for operators
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "EVIDENCE_REVIEW_"
@@ -38,4 +38,7 @@ class Settings(BaseSettings):
     job_lease_s: float = Field(120, gt=0, description="How long a worker may hold a job before another takes it.")
     job_attempts: int = Field(5, ge=1, description="Attempts at a job before it counts as failed.")
     worker_poll_s: float = Field(1.0, gt=0, description="Pause of the scoring worker when there is no job.")
+    privacy_key: SecretStr | None = Field(
+        None, description="Key that opens masked values of exports again; 64 hexadecimal digits."
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line kept.")

@@ -10,6 +10,7 @@ import uuid
 
 import structlog
 
+from models.privacy import mask
 from serving.case_files import read_case_file
 from serving.photo_store import PhotoStore
 from serving.records import ScoreJob
@@ -104,4 +105,4 @@ class ScoringWorker:
 
 
 def _said(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:500]
+    return mask(f"{type(error).__name__}: {error}"[:500])

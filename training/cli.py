@@ -171,6 +171,28 @@ def sensitivity(
 
 
 @app.command()
+def privacy(
+    split: Annotated[str, typer.Option(help="dev (may be looked at) or test.")] = "test",
+    misses: Annotated[
+        bool, typer.Option("--misses", help="Also list what was missed and what was masked wrongly.")
+    ] = False,
+) -> None:
+    """Measure the masking of personal data on the lines written before it."""
+    from training.config import DATASETS_DIR
+    from training.evaluate_privacy import measure_privacy, privacy_table, read_lines
+
+    if split not in ("dev", "test"):
+        raise typer.BadParameter("must be dev or test", param_hint="--split")
+    lines = read_lines(DATASETS_DIR / "privacy" / "lines.jsonl")
+    figures = measure_privacy([line for line in lines if line.split == split])
+    console.print(privacy_table(figures), markup=False, soft_wrap=True)
+    if misses:
+        for what, found in (("missed", figures.missed), ("masked wrongly", figures.false_alarms)):
+            for line_id, said in found:
+                console.print(f"{what} {line_id}: {said}", markup=False, soft_wrap=True)
+
+
+@app.command()
 def schema(out: Annotated[Path, typer.Option(help="Folder for the JSON Schemas.")]) -> None:
     """Write the JSON Schemas of the intake format, the suggestion and the outcome."""
     from models.domain import Case, Outcome, Suggestion

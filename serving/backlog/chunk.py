@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from models.case_file import CaseFile
 from models.domain import Case, Suggestion, parse_case
 from models.errors import CaseFormatError, EncoderError, ModelError
+from models.privacy import mask
 from serving.backlog.photos import PhotoUnreachableError, read_photos, read_stored_photos
 from serving.backlog.reading import Entry
 from serving.backlog.rows import Row, to_row
@@ -124,7 +125,9 @@ def refused_in_scoring(entry: Entry, reason: str) -> Refused:
     parsed = parse_entry(entry)
     if isinstance(parsed, Refused):
         return parsed
-    return Refused(entry.source, entry.line, parsed.case_id, parsed.platform.value, "scoring", reason[:_MAX_REASON])
+    return Refused(
+        entry.source, entry.line, parsed.case_id, parsed.platform.value, "scoring", mask(reason)[:_MAX_REASON]
+    )
 
 
 def _suggest(readable: list[tuple[int, CaseFile]], chunk: Chunk, suggester: Suggests) -> Iterator[tuple[int, Result]]:
@@ -149,7 +152,7 @@ def _suggest(readable: list[tuple[int, CaseFile]], chunk: Chunk, suggester: Sugg
 
 def _malformed(entry: Entry, reason: str, *, text: str) -> Refused:
     case_id = _case_id(text)
-    return Refused(entry.source, entry.line, case_id, None, "format", _storable(reason)[:_MAX_REASON])
+    return Refused(entry.source, entry.line, case_id, None, "format", mask(_storable(reason))[:_MAX_REASON])
 
 
 def _case_id(text: str) -> str | None:

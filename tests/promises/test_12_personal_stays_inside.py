@@ -1,0 +1,120 @@
+"""Promise 12: what is personal is masked before text reaches logs, exports, training files or error reports."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import structlog
+from fastapi.testclient import TestClient
+
+from models.domain import DecisionDraft
+from models.vocabulary import Ruling
+from serving.backlog.chunk import refused_in_scoring
+from serving.backlog.reading import Entry, Place
+from serving.export import export_outcomes
+from serving.house import House
+from serving.logs import configure_logs
+from serving.records import CaseKey, Role
+from tests.builders import build_case, hours
+from tests.serving.conftest import headers_of, user_of
+from training.config import DATASETS_DIR
+from training.evaluate_privacy import PrivacyLine, measure_privacy, read_lines
+
+LINES = read_lines(DATASETS_DIR / "privacy" / "lines.jsonl")
+SECRETS = ("13812345678", "11010519491231002X", "4111111111111111", "zhang@example.com", "王小明", "世纪大道100号")
+TEXT = (
+    "收货人：王小明，电话13812345678，身份证11010519491231002X，卡4111111111111111，"
+    "zhang@example.com，地址：上海市世纪大道100号"
+)
+
+
+def test_personal_data_is_found_and_little_else_is(measured: Callable[[str], None]) -> None:
+    figures = measure_privacy([line for line in LINES if line.split == "test"])
+    recall, precision, clean = figures.recall["all"], figures.precision["all"], figures.clean
+    measured(
+        f"on lines written before the masker: recall {recall.value:.3f} of {recall.n} spans, precision "
+        f"{precision.value:.3f} of {precision.n} masks, {clean.value:.3f} of {clean.n} hard negatives untouched"
+    )
+    assert recall.interval[0] >= 0.9
+    assert precision.interval[0] >= 0.95
+    assert clean.value >= 0.95
+
+
+def test_a_log_line_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info")
+    try:
+        log = structlog.get_logger("test")
+        log.info("said", text=TEXT, nested={"list": [TEXT]}, request_id="0123456789abcdef")
+        try:
+            raise ValueError(TEXT)
+        except ValueError:
+            log.exception("failed")
+        printed = capsys.readouterr().err
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(False)
+    assert json.loads(printed.splitlines()[0])["request_id"] == "0123456789abcdef"
+    assert "[phone]" in printed
+    assert [secret for secret in SECRETS if secret in printed] == []
+
+
+def test_an_error_report_holds_nothing_personal(client: TestClient, house: House) -> None:
+    case = build_case().model_dump(mode="json")
+    case["photos"] = [{"photo_id": TEXT, "role": "other", "filed_by": "buyer"}] * 2
+    answer = client.post("/api/v1/cases", json=case, headers=headers_of(house, Role.SERVICE))
+    assert answer.status_code == 422
+    assert "occurs twice" in answer.text
+    assert [secret for secret in SECRETS if secret in answer.text] == []
+
+
+def test_a_refused_row_of_a_backlog_names_nobody() -> None:
+    entry = Entry("a.jsonl", 1, Place(), Path(), build_case().model_dump_json().encode())
+    assert [secret for secret in SECRETS if secret in refused_in_scoring(entry, TEXT).reason] == []
+
+
+def test_an_export_for_training_holds_nothing_personal(house: House) -> None:
+    folder = exported(house, [TEXT])
+    written = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.json*"))
+    assert [secret for secret in (*SECRETS, '"b-1"', '"s-1"') if secret in written] == []
+
+
+@pytest.mark.long
+def test_what_the_masker_finds_in_any_line_is_in_no_file_of_an_export(
+    house: House, measured: Callable[[str], None]
+) -> None:
+    personal = [line for line in LINES if line.spans]
+    folder = exported(house, [line.text for line in personal])
+    written = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.json*"))
+    leaked = [value for line in personal for value in _values(line) if value in written]
+    n_values = sum(len(_values(line)) for line in personal)
+    measured(f"{len(leaked)} of {n_values} values of eight characters or more left in an export of all lines")
+    assert len(leaked) <= 0.05 * n_values
+
+
+def exported(house: House, texts: list[str]) -> Path:
+    """Return the export of one decided case that holds the texts in every place where text stands."""
+    whole = "\n".join(texts)[:20_000]
+    case = build_case(
+        case_id="T-1",
+        buyer_statement=whole,
+        seller_statement=whole,
+        listing={"title": whole, "description": whole, "attributes": {"note": texts[0][:400]}},
+        logistics=[{"at": hours(1), "event": "shipped", "note": whole}],
+        timeline=[{"at": hours(2), "event": "refund_applied", "by": "buyer", "note": whole}],
+        documents=[{"document_id": "d1", "kind": "invoice", "filed_by": "buyer", "note": whole}],
+        chat=[
+            {"message_id": f"m{place}", "at": hours(3), "speaker": "buyer", "text": text}
+            for place, text in enumerate(texts)
+        ],
+    )
+    key = CaseKey(case.platform, case.case_id)
+    house.store.take_in(case, by=user_of(house, Role.SERVICE))
+    draft = DecisionDraft(ruling=Ruling.REFUND, reason=whole)
+    house.store.decide(key, draft, by=user_of(house, Role.ARBITRATOR), input_digest="sha256:0")
+    return export_outcomes(house.store, house.photo_intake, house.settings.outcomes_dir, by="system:test")
+
+
+def _values(line: PrivacyLine) -> list[str]:
+    return [value for start, end, _ in line.spans if len(value := line.text[start:end]) >= 8]
