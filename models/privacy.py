@@ -105,9 +105,8 @@ def pseudonym(kind: str, name: str, *, platform: str, sealer: Sealer | None = No
 
 def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
     """Return the case with every text masked and the ids of order and parties replaced."""
-    order, platform = case.order, case.platform
     listing = case.listing
-    return case.model_copy(
+    return hide_parties(case, sealer=sealer).model_copy(
         update={
             "buyer_statement": mask(case.buyer_statement, sealer=sealer),
             "seller_statement": mask(case.seller_statement, sealer=sealer),
@@ -118,13 +117,6 @@ def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
                     "attributes": {key: mask(value, sealer=sealer) for key, value in listing.attributes.items()},
                 }
             ),
-            "order": order.model_copy(
-                update={
-                    "order_id": pseudonym("o", order.order_id, platform=platform, sealer=sealer),
-                    "buyer_id": pseudonym("b", order.buyer_id, platform=platform, sealer=sealer),
-                    "seller_id": pseudonym("s", order.seller_id, platform=platform, sealer=sealer),
-                }
-            ),
             "chat": tuple(
                 message.model_copy(update={"text": mask(message.text, sealer=sealer)}) for message in case.chat
             ),
@@ -133,6 +125,28 @@ def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
             "documents": tuple(_masked_note(document, sealer) for document in case.documents),
         }
     )
+
+
+def hide_parties(case: Case, *, sealer: Sealer | None = None) -> Case:
+    """Return the case with stable stand-ins for the ids of order, buyer and seller."""
+    order, platform = case.order, case.platform
+    ids = {
+        "order_id": pseudonym("o", order.order_id, platform=platform, sealer=sealer),
+        "buyer_id": pseudonym("b", order.buyer_id, platform=platform, sealer=sealer),
+        "seller_id": pseudonym("s", order.seller_id, platform=platform, sealer=sealer),
+    }
+    return case.model_copy(update={"order": order.model_copy(update=ids)})
+
+
+def unhide_parties(case: Case, on_file: Case, *, sealer: Sealer | None = None) -> Case:
+    """Return the case with the ids on file wherever it came back with their stand-ins."""
+    hidden = hide_parties(on_file, sealer=sealer).order
+    ids = {
+        name: getattr(on_file.order, name)
+        for name in ("order_id", "buyer_id", "seller_id")
+        if getattr(case.order, name) == getattr(hidden, name)
+    }
+    return case.model_copy(update={"order": case.order.model_copy(update=ids)}) if ids else case
 
 
 def _masked_note(item: Noted, sealer: Sealer | None) -> Noted:

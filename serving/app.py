@@ -18,6 +18,7 @@ from serving.api.documents import TAGS, install_document
 from serving.deps import SignedIn
 from serving.errors import install_errors
 from serving.house import House, build_house
+from serving.rate_limit import RateLimit
 from serving.scoring import SuggestsRulings
 from serving.settings import Settings
 from serving.traffic import Figures, Traffic
@@ -60,6 +61,11 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     )
     app.state.house = built
     app.state.figures = Figures()
+    app.add_middleware(
+        RateLimit,
+        requests_per_minute=settings.requests_per_minute,
+        sign_ins_per_minute=settings.sign_ins_per_minute,
+    )
     app.add_middleware(Traffic, figures=app.state.figures)
     install_errors(app)
     app.include_router(_api(app), prefix="/api/v1")

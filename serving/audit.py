@@ -51,6 +51,8 @@ class Action(StrEnum):
     TOKEN_MADE = "token_made"  # noqa: S105  an action's name, not a secret
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     LINK_MADE = "link_made"
+    PASSWORD_SET = "password_set"  # noqa: S105
+    LOCKED_OUT = "locked_out"
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
     CONTENT_ERASED = "content_erased"

@@ -11,9 +11,10 @@ from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
 
 from models.errors import InputError
-from serving.records import Person, Role, User
-from serving.refusals import ForbiddenError, StrangerError
+from serving.records import Person, Queue, Role, Scope, User
+from serving.refusals import ForbiddenError, LockedOutError, StrangerError
 from serving.store import Store
+from serving.store.users import LinkKind
 
 MIN_PASSWORD_LENGTH = 12
 SESSION_COOKIE = "evidence_review_session"
@@ -30,35 +31,75 @@ class Gatekeeper:
     """Signs people in and recognises them.
 
     session_hours, link_minutes : lifetimes
+    attempts_allowed : wrong passwords for one name before it is locked for lock_minutes
     """
 
-    def __init__(self, store: Store, *, session_hours: float, link_minutes: float) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        session_hours: float,
+        link_minutes: float,
+        attempts_allowed: int = 10,
+        lock_minutes: float = 15,
+    ) -> None:
         self.store = store
         self.session_hours = session_hours
         self.link_minutes = link_minutes
+        self.attempts_allowed = attempts_allowed
+        self.lock_minutes = lock_minutes
         self._passwords = PasswordHash.recommended()
         self._decoy: str | None = None
 
-    def add_user(self, name: str, *, role: Role, password: str | None = None, by: str) -> User:
-        """Raises NameTakenError, or InputError on a name or password that can't be used."""
+    def add_user(
+        self, name: str, *, role: Role, password: str | None = None, queues: tuple[Queue, ...] = (), by: str
+    ) -> User:
+        """Add a user; one with queues sees no other cases.
+
+        Raises NameTakenError, or InputError on a name, password or queues that can't be used.
+        """
         if not 1 <= len(name) <= 128 or not name.isprintable() or name.startswith("system:") or name != name.strip():
             raise InputError("must be 1 to 128 printable characters without blanks at its ends", field="name")
         if password is not None and role == Role.SERVICE:
             raise InputError("a service has tokens, no password", field="password")
-        if password is not None and len(password) < MIN_PASSWORD_LENGTH:
-            raise InputError(f"must have at least {MIN_PASSWORD_LENGTH} characters", field="password")
-        hashed = self._passwords.hash(password) if password is not None else None
-        return self.store.accounts.add(name, role=role, password_hash=hashed, by=by)
+        if queues and role != Role.ARBITRATOR:
+            raise InputError("only an arbitrator is kept to queues", field="queues")
+        hashed = self._hashed(password) if password is not None else None
+        return self.store.accounts.add(name, role=role, password_hash=hashed, queues=queues, by=by)
 
     def sign_in_by_password(self, name: str, password: str) -> str:
-        """Return a new session's token. Raises StrangerError, after the same time whether or not the name exists."""
+        """Return a new session's token.
+
+        Raises StrangerError, after the same time whether or not the name exists, and LockedOutError after too many
+        wrong passwords, whatever the password.
+        """
+        digest = hash_token(f"name:{name}")
+        lock = timedelta(minutes=self.lock_minutes)
+        locked_until = self.store.accounts.begin_attempt(digest, allowed=self.attempts_allowed, lock=lock)
+        if locked_until is not None:
+            raise LockedOutError(retry_after_s=max(1.0, (locked_until - datetime.now(UTC)).total_seconds()))
         entry = self.store.accounts.password_entry(name) if _storable(name) else None
         known = entry is not None and entry.password_hash is not None
         if not self._matches(password, entry.password_hash if entry is not None else None) or not known:
             raise StrangerError("name or password is wrong")
         if entry is None:
             raise StrangerError("name or password is wrong")
+        self.store.accounts.forget_attempts(digest)
         return self._open_session(entry.user)
+
+    def sign_in_by_name(self, name: str) -> str:
+        """Return a new session's token for whom an identity provider vouched. Raises StrangerError."""
+        entry = self.store.accounts.password_entry(name) if _storable(name) else None
+        if entry is None or entry.user.role == Role.SERVICE:
+            raise StrangerError("the identity provider knows you; this service doesn't")
+        return self._open_session(entry.user)
+
+    def set_up(self, token: str, password: str) -> str:
+        """Spend a set-up link, set the password and return a new session's token. Raises StrangerError, InputError."""
+        user = self.store.accounts.set_up(hash_token(token), password_hash=self._hashed(password))
+        if user is None:
+            raise StrangerError("this set-up link is unknown, used or expired; ask for a new one")
+        return self._open_session(user)
 
     def sign_in_by_link(self, token: str) -> str:
         """Spend a one-time link and return a new session's token. Raises StrangerError."""
@@ -76,19 +117,32 @@ class Gatekeeper:
     def person_of_token(self, token: str) -> Person | None:
         return self.store.accounts.person_of_token(hash_token(token))
 
-    def make_token(self, user: User, *, label: str, by: str) -> str:
-        """Return a new API token; it can't be read again."""
+    def make_token(
+        self,
+        user: User,
+        *,
+        label: str,
+        by: str,
+        scopes: frozenset[Scope] | None = None,
+        expires_at: datetime | None = None,
+    ) -> str:
+        """Return a new API token; it can't be read again. scopes : None for all that the user's role may do"""
         token = f"er_{secrets.token_urlsafe(32)}"
-        self.store.accounts.add_token(user, token_hash=hash_token(token), label=label, by=by)
+        self.store.accounts.add_token(
+            user, token_hash=hash_token(token), label=label, by=by, scopes=scopes, expires_at=expires_at
+        )
         return token
 
-    def make_link(self, user: User, *, by: str) -> str:
-        """Return the token of a new one-time sign-in link. Raises ForbiddenError for a service."""
+    def make_link(self, user: User, *, by: str, kind: LinkKind = "sign_in") -> str:
+        """Return the token of a new one-time link, to sign in or to set a password up.
+
+        Raises ForbiddenError for a service.
+        """
         if user.role == Role.SERVICE:
             raise ForbiddenError("a service has tokens and no page to sign in to")
         token = secrets.token_urlsafe(32)
         expires_at = datetime.now(UTC) + timedelta(minutes=self.link_minutes)
-        self.store.accounts.add_link(user, token_hash=hash_token(token), by=by, expires_at=expires_at)
+        self.store.accounts.add_link(user, token_hash=hash_token(token), by=by, expires_at=expires_at, kind=kind)
         return token
 
     def _open_session(self, user: User) -> str:
@@ -100,6 +154,11 @@ class Gatekeeper:
             expires_at=datetime.now(UTC) + timedelta(hours=self.session_hours),
         )
         return token
+
+    def _hashed(self, password: str) -> str:
+        if len(password) < MIN_PASSWORD_LENGTH or not _storable(password):
+            raise InputError(f"must have at least {MIN_PASSWORD_LENGTH} characters", field="password")
+        return self._passwords.hash(password)
 
     def _matches(self, password: str, hashed: str | None) -> bool:
         if self._decoy is None:

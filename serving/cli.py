@@ -5,7 +5,7 @@ Wires settings, progress and output; holds no rules. Heavy libraries are loaded 
 
 import os
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from models.privacy import Sealer
     from models.suggester import Suggester
     from serving.house import House
+    from serving.records import Queue
     from serving.settings import Settings
 
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
@@ -168,15 +169,20 @@ def add_user(
     name: UserName,
     role: Annotated[str, typer.Option(help="arbitrator, lead, auditor, engineer or service.")],
     password: Annotated[bool, typer.Option("--password", help="Ask for a password.")] = False,
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Platform/claim that an arbitrator is kept to: taobao/damaged, jd/*.")
+    ] = None,
 ) -> None:
-    """Add a user. Without a password, `user link` or `user token` lets them in."""
+    """Add a user. Without a password, `user link`, `user set-up` or `user token` lets them in."""
     from serving.records import Role
 
     with reported():
         if role not in set(Role):
             raise InputError(f"must be one of {', '.join(Role)}", field="--role")
         secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
-        user = open_house().gatekeeper.add_user(name, role=Role(role), password=secret, by="system:cli")
+        user = open_house().gatekeeper.add_user(
+            name, role=Role(role), password=secret, queues=tuple(map(_queue, queue or ())), by="system:cli"
+        )
         console.print(f"added {user.name} ({user.role.value})", markup=False)
 
 
@@ -196,17 +202,33 @@ def list_users() -> None:
 def make_token(
     name: UserName,
     label: Annotated[str, typer.Option(help="What the token is for.")] = "command line",
+    scope: Annotated[
+        list[str] | None, typer.Option(help="read, file, score, decide or operate; without any, all of the role's.")
+    ] = None,
+    days: Annotated[float | None, typer.Option(min=0.01, help="Lifetime; without it, until it is revoked.")] = None,
     revoke: Annotated[bool, typer.Option("--revoke", help="Revoke the tokens of that label instead.")] = False,
 ) -> None:
     """Make an API token and print it; it can't be read again."""
+    from serving.records import Scope
+
     with reported():
+        unknown = set(scope or ()) - set(Scope)
+        if unknown:
+            raise InputError(f"{min(unknown)!r} is none of {', '.join(Scope)}", field="--scope")
         house = open_house()
         user = house.store.accounts.named(name)
         if revoke:
             n_revoked = house.store.accounts.revoke_tokens(user, label=label, by="system:cli")
             console.print(f"revoked {n_revoked}")
         else:
-            console.print(house.gatekeeper.make_token(user, label=label, by="system:cli"), markup=False, soft_wrap=True)
+            token = house.gatekeeper.make_token(
+                user,
+                label=label,
+                by="system:cli",
+                scopes=frozenset(map(Scope, scope)) if scope else None,
+                expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
+            )
+            console.print(token, markup=False, soft_wrap=True)
 
 
 @users.command("link")
@@ -216,6 +238,34 @@ def make_link(name: UserName, host: Host = None, port: Port = None) -> None:
         house = open_house()
         link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli")
         console.print(_link(house.settings, link, host, port), markup=False, soft_wrap=True)
+
+
+@users.command("set-up")
+def make_set_up_link(name: UserName, host: Host = None, port: Port = None) -> None:
+    """Make a one-time link to choose a password with, and print it."""
+    with reported():
+        house = open_house()
+        link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli", kind="set_up")
+        console.print(_link(house.settings, link, host, port, page="set-up"), markup=False, soft_wrap=True)
+
+
+@users.command("disable")
+def disable_user(name: UserName) -> None:
+    """Shut a user out at once, with every session and token."""
+    with reported():
+        open_house().store.accounts.disable(name, by="system:cli")
+        console.print(f"disabled {name}", markup=False)
+
+
+def _queue(text: str) -> "Queue":
+    from models.vocabulary import Claim, Platform
+    from serving.records import Queue
+
+    platform, _, claim = text.partition("/")
+    try:
+        return Queue(Platform(platform) if platform != "*" else None, Claim(claim) if claim not in ("", "*") else None)
+    except ValueError as error:
+        raise InputError(f"{text!r} is no platform/claim, such as taobao/damaged", field="--queue") from error
 
 
 def _suggester(settings: "Settings") -> "Suggester":
@@ -256,10 +306,12 @@ def _run(house: "House", host: str | None, port: int | None) -> None:
     )
 
 
-def _link(settings: "Settings", token: str, host: str | None, port: int | None) -> str:
+def _link(settings: "Settings", token: str, host: str | None, port: int | None, *, page: str = "sign-in") -> str:
+    if settings.public_url and host is None and port is None:
+        return f"{settings.public_url.rstrip('/')}/{page}?token={token}"
     shown = host or settings.host
     name = "127.0.0.1" if shown in ("0.0.0.0", "::") else shown  # noqa: S104  shown only
-    return f"http://{name}:{port or settings.port}/sign-in?token={token}"
+    return f"http://{name}:{port or settings.port}/{page}?token={token}"
 
 
 def _moment(text: str | None, option: str) -> datetime | None:

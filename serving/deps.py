@@ -16,8 +16,8 @@ from models.vocabulary import Platform
 from serving.auth import CSRF_FIELD, CSRF_HEADER, SESSION_COOKIE, same_secret
 from serving.errors import SignInNeededError
 from serving.house import House
-from serving.records import CaseKey, Person, Role
-from serving.refusals import BodyTooLargeError, ForbiddenError, StrangerError
+from serving.records import CaseKey, Person, Role, Scope
+from serving.refusals import BodyTooLargeError, ForbiddenError, StrangerError, UnknownError
 from serving.store import Store
 
 Draft = TypeVar("Draft", bound=Frozen)
@@ -94,13 +94,18 @@ def signed_in(person: MaybePerson) -> Person:
 SignedIn = Annotated[Person, Depends(signed_in)]
 
 
-def needs(*roles: Role) -> Callable[[Person], Person]:
-    """Return a dependency that lets only these roles through. Raises StrangerError, ForbiddenError."""
+def needs(*roles: Role, scope: Scope | None = None) -> Callable[[Person], Person]:
+    """Return a dependency that lets only these roles through. Raises StrangerError, ForbiddenError.
+
+    scope : what an API token made with scopes must have; None keeps such tokens out
+    """
 
     def allowed(person: SignedIn) -> Person:
         if person.user.role not in roles:
             names = ", ".join(role.value for role in roles)
             raise ForbiddenError(f"this needs one of the roles {names}; you are {person.user.role.value}")
+        if not person.may(scope):
+            raise ForbiddenError(f"this token is not for {scope.value if scope else 'this'}; make one with that scope")
         return person
 
     return allowed
@@ -117,16 +122,22 @@ def page_needs(*roles: Role) -> Callable[[Person | None], Person]:
     return allowed
 
 
-Reader = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR, Role.SERVICE))]
-Filer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.SERVICE))]
-Scorer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.ENGINEER, Role.SERVICE))]
-Arbitrator = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD))]
+Reader = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR, Role.SERVICE, scope=Scope.READ))]
+Filer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.SERVICE, scope=Scope.FILE))]
+Scorer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.ENGINEER, Role.SERVICE, scope=Scope.SCORE))]
+Arbitrator = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, scope=Scope.DECIDE))]
 PageReader = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR))]
 PageArbitrator = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD))]
 
 
-def case_key(platform: Platform, case_id: Annotated[Identifier, Path()]) -> CaseKey:
-    return CaseKey(platform, case_id)
+def case_key(
+    platform: Platform, case_id: Annotated[Identifier, Path()], person: MaybePerson, store: StoreDep
+) -> CaseKey:
+    """Return the case meant. Raises UnknownError when it is outside the person's queues, as if there were none."""
+    key = CaseKey(platform, case_id)
+    if person is not None and person.user.queues and not person.user.sees(platform, store.claim_of(key)):
+        raise UnknownError("case", str(key))
+    return key
 
 
 CaseKeyDep = Annotated[CaseKey, Depends(case_key)]

@@ -4,6 +4,7 @@ Bodies name the field at fault and the request's id, never hold a stack trace, a
 data masked.
 """
 
+import math
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -35,6 +36,7 @@ from serving.refusals import (
     ConflictError,
     ForbiddenError,
     KeyReusedError,
+    LockedOutError,
     ModelAbsentError,
     PhotoCorruptError,
     ScoringBusyError,
@@ -42,10 +44,12 @@ from serving.refusals import (
     StorageError,
     StorageFullError,
     StrangerError,
+    TooManyError,
     UnknownError,
 )
 
 MEDIA_TYPE = "application/problem+json"
+_RETRY_AFTER_S = 5
 
 log = structlog.get_logger(__name__)
 
@@ -72,6 +76,8 @@ STATUSES: dict[type[ReviewError], Answer] = {
     StaleVersionError: Answer(412, "stale-version"),
     KeyReusedError: Answer(422, "idempotency-key-reused"),
     StrangerError: Answer(401, "not-signed-in"),
+    TooManyError: Answer(429, "too-many"),
+    LockedOutError: Answer(429, "locked-out"),
     ForbiddenError: Answer(403, "forbidden"),
     BodyTooLargeError: Answer(413, "body-too-large"),
     ModelAbsentError: Answer(503, "no-model"),
@@ -154,6 +160,11 @@ def _to_sign_in(request: Request, error: Exception) -> Response:
 def _review_error(request: Request, error: Exception) -> Response:
     if not isinstance(error, ReviewError):
         raise error
+    return problem_of(request, error)
+
+
+def problem_of(request: Request, error: ReviewError) -> Response:
+    """Return the answer that a deliberate error gives."""
     answer = answer_to(error)
     if isinstance(error, CaseFormatError):
         errors: Sequence[tuple[str, str]] = error.problems
@@ -166,8 +177,8 @@ def _review_error(request: Request, error: Exception) -> Response:
     headers = {}
     if answer.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if answer.status == 503:
-        headers["Retry-After"] = "5"
+    if answer.status in (429, 503):
+        headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after_s", _RETRY_AFTER_S)))
     return problem(request, answer, str(error)[:2000], errors=errors, headers=headers)
 
 

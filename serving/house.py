@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
+from models.errors import InputError
+from models.privacy import Sealer
 from serving.auth import Gatekeeper
+from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
 from serving.scoring import Scoring, SuggestsRulings
@@ -19,6 +22,8 @@ class House:
     photo_intake: PhotoIntake
     scoring: Scoring
     gatekeeper: Gatekeeper
+    identity_provider: OidcProvider | None = None
+    sealer: Sealer | None = None
 
     def worker(self) -> ScoringWorker:
         return ScoringWorker(
@@ -42,5 +47,27 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
         photos=photos,
         photo_intake=PhotoIntake(photos, max_bytes=settings.max_photo_bytes),
         scoring=Scoring(suggester, turns=settings.scoring_threads, wait_s=settings.scoring_wait_s),
-        gatekeeper=Gatekeeper(store, session_hours=settings.session_hours, link_minutes=settings.link_minutes),
+        gatekeeper=Gatekeeper(
+            store,
+            session_hours=settings.session_hours,
+            link_minutes=settings.link_minutes,
+            attempts_allowed=settings.attempts_allowed,
+            lock_minutes=settings.lock_minutes,
+        ),
+        identity_provider=_identity_provider(settings),
+        sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
+    )
+
+
+def _identity_provider(settings: Settings) -> OidcProvider | None:
+    """Raises InputError when an issuer is set and not what belongs to it."""
+    if settings.oidc_issuer is None:
+        return None
+    if settings.oidc_client_id is None or settings.oidc_client_secret is None:
+        raise InputError("needs oidc_client_id and oidc_client_secret too", field="oidc_issuer")
+    return OidcProvider(
+        settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=settings.oidc_client_secret.get_secret_value(),
+        name_claim=settings.oidc_name_claim,
     )

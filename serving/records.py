@@ -47,20 +47,59 @@ class CaseKey(NamedTuple):
         return f"{self.platform}/{self.case_id}"
 
 
+class Scope(StrEnum):
+    """What an API token may be used for, within its user's role."""
+
+    READ = "read"
+    FILE = "file"
+    SCORE = "score"
+    DECIDE = "decide"
+    OPERATE = "operate"
+
+
+class Queue(NamedTuple):
+    """The cases of a platform, of a claim, or of both; None stands for all."""
+
+    platform: Platform | None = None
+    claim: Claim | None = None
+
+    def holds(self, platform: Platform, claim: Claim) -> bool:
+        return self.platform in (None, platform) and self.claim in (None, claim)
+
+    def __str__(self) -> str:
+        return f"{self.platform or '*'}/{self.claim or '*'}"
+
+
 @dataclass(frozen=True)
 class User:
+    """queues : the only cases that this user sees; empty for every case"""
+
     user_key: int
     name: str
     role: Role
+    queues: tuple[Queue, ...] = ()
+
+    def sees(self, platform: Platform, claim: Claim) -> bool:
+        return not self.queues or any(queue.holds(platform, claim) for queue in self.queues)
 
 
 @dataclass(frozen=True)
 class Person:
-    """Whoever makes a request. csrf_token is set for browser sessions only."""
+    """Whoever makes a request. csrf_token is set for browser sessions only; scopes for API tokens made with some."""
 
     user: User
     via: Literal["session", "token"]
     csrf_token: str | None = None
+    scopes: frozenset[Scope] | None = None
+
+    def may(self, scope: Scope | None) -> bool:
+        """Return whether the token reaches this far; what has no scope is out of reach of a token made with some."""
+        return self.scopes is None or scope in self.scopes
+
+    @property
+    def sees_parties(self) -> bool:
+        """Leads and auditors need to know who buyer and seller are; for others a stable stand-in will do."""
+        return self.user.role in (Role.LEAD, Role.AUDITOR)
 
 
 class PhotoOnFile(Frozen):
@@ -134,6 +173,7 @@ class QueueFilter(Frozen):
     status: CaseStatus | None = None
     min_paid_minor: int | None = None
     max_paid_minor: int | None = None
+    within: tuple[Queue, ...] = ()
 
 
 class EvidenceDraft(Frozen):

@@ -11,6 +11,8 @@ RefusalError                    (under models.errors.ReviewError)
 │   └── NameTakenError              a user of that name exists
 ├── KeyReusedError              an Idempotency-Key came back with another body
 ├── StrangerError               nobody is signed in
+├── TooManyError                too much was asked in a short time
+│   └── LockedOutError              too many wrong passwords for one name
 ├── ForbiddenError              signed in, but not allowed to do this
 ├── BodyTooLargeError           more bytes than are taken
 ├── ModelAbsentError            no model is loaded
@@ -82,6 +84,19 @@ class KeyReusedError(RefusalError):
 
 class StrangerError(RefusalError):
     """Nobody is signed in, or what was shown is wrong, expired or revoked."""
+
+
+class TooManyError(RefusalError):
+    """retry_after_s : when to ask again, seconds"""
+
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class LockedOutError(TooManyError):
+    def __init__(self, *, retry_after_s: float) -> None:
+        super().__init__("too many wrong passwords; wait, or ask for a one-time link", retry_after_s=retry_after_s)
 
 
 class ForbiddenError(RefusalError):

@@ -31,7 +31,16 @@ class Settings(BaseSettings):
     max_request_bytes: int = Field(64_000_000, ge=1, description="Longest body of any request.")
     session_hours: float = Field(12, gt=0, description="Lifetime of a browser session.")
     link_minutes: float = Field(60, gt=0, description="Lifetime of a one-time sign-in link.")
-    secure_cookies: bool = Field(False, description="Mark cookies Secure; turn on behind HTTPS.")
+    attempts_allowed: int = Field(10, ge=1, description="Wrong passwords for one name before it is locked.")
+    lock_minutes: float = Field(15, gt=0, description="How long a name stays locked.")
+    sign_ins_per_minute: int = Field(30, ge=1, description="Sign-in requests taken from one address a minute.")
+    requests_per_minute: int = Field(6000, ge=1, description="Requests taken from one token or session a minute.")
+    secure_cookies: bool | None = Field(None, description="Mark cookies Secure; unset: unless listening on loopback.")
+    oidc_issuer: str | None = Field(None, pattern="^https?://", description="OpenID Connect provider to sign in with.")
+    oidc_client_id: str | None = Field(None, description="This service's id at the provider.")
+    oidc_client_secret: SecretStr | None = Field(None, description="This service's secret at the provider.")
+    oidc_name_claim: str = Field("preferred_username", description="Claim that holds the user's name here.")
+    public_url: str | None = Field(None, pattern="^https?://", description="Address that browsers reach the desk at.")
     metrics_open: bool = Field(False, description="Whether strangers may read /metrics.")
     scoring_threads: int = Field(1, ge=1, le=64, description="Cases scored at a time.")
     scoring_wait_s: float = Field(60, gt=0, description="Longest wait for a scoring turn before answering 503.")
@@ -42,3 +51,9 @@ class Settings(BaseSettings):
         None, description="Key that opens masked values of exports again; 64 hexadecimal digits."
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line kept.")
+
+    @property
+    def cookies_are_secure(self) -> bool:
+        if self.secure_cookies is not None:
+            return self.secure_cookies
+        return self.host not in ("127.0.0.1", "::1", "localhost")

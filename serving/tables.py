@@ -205,6 +205,8 @@ users = sa.Table(
     sa.Column("password_hash", sa.String(300), nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("disabled_at", UtcTime, nullable=True),
+    # JSON, the queues an arbitrator is kept to; null for every queue.
+    sa.Column("queues", sa.Text, nullable=True),
     sa.CheckConstraint("role IN ('arbitrator', 'lead', 'auditor', 'engineer', 'service')", name="ck_users_role"),
 )
 
@@ -229,6 +231,8 @@ api_tokens = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime, nullable=True),
     sa.Column("revoked_at", UtcTime, nullable=True),
+    # Words with blanks between; null for all that the user's role may do.
+    sa.Column("scopes", sa.String(200), nullable=True),
 )
 
 sign_in_links = sa.Table(
@@ -239,6 +243,16 @@ sign_in_links = sa.Table(
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime, nullable=False),
     sa.Column("used_at", UtcTime, nullable=True),
+    sa.Column("kind", sa.String(16), nullable=False, server_default="sign_in"),
+)
+
+sign_in_attempts = sa.Table(
+    "sign_in_attempts",
+    metadata,
+    sa.Column("name_digest", sa.String(64), primary_key=True),
+    sa.Column("n_failed", sa.Integer, nullable=False),
+    sa.Column("last_at", UtcTime, nullable=False),
+    sa.Column("locked_until", UtcTime, nullable=True),
 )
 
 idempotency_keys = sa.Table(

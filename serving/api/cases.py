@@ -6,9 +6,10 @@ from fastapi import APIRouter, Query, Response
 
 from models.domain import parse_case
 from models.errors import CaseFormatError
+from models.privacy import hide_parties, unhide_parties
 from models.vocabulary import Claim, Platform
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
-from serving.deps import CaseKeyDep, Filer, JsonBody, Reader, StoreDep, parse_draft
+from serving.deps import CaseKeyDep, Filer, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.errors import problem_responses
 from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, QueueFilter, QueuePage
 
@@ -46,7 +47,12 @@ def list_cases(
 ) -> QueuePage:
     """List the queue, oldest case first. Ask for the next page with the cursor given."""
     wanted = QueueFilter(
-        claim=claim, platform=platform, status=status, min_paid_minor=min_paid_minor, max_paid_minor=max_paid_minor
+        claim=claim,
+        platform=platform,
+        status=status,
+        min_paid_minor=min_paid_minor,
+        max_paid_minor=max_paid_minor,
+        within=person.user.queues,
     )
     return store.queue(wanted, cursor=cursor, limit=limit)
 
@@ -57,26 +63,32 @@ def list_cases(
     responses={**_INTAKE_PROBLEMS, **problem_responses(404)},
     openapi_extra=json_body_of("EvidenceDraft", "Case", example=EXAMPLE_EVIDENCE),
 )
-def add_evidence(person: Filer, key: CaseKeyDep, body: JsonBody, store: StoreDep, response: Response) -> Intake:
+def add_evidence(person: Filer, key: CaseKeyDep, body: JsonBody, house: HouseDep, response: Response) -> Intake:
     """Add evidence to an open case, or send the whole case anew: a new version, with a new suggestion.
 
     Entries on file already are skipped, so the same request again changes nothing. A decided case answers 409.
     """
-    draft = _whole_or_part(body)
+    draft, store = _whole_or_part(body), house.store
     if isinstance(draft, EvidenceDraft):
         return _answered(store.add_evidence(key, draft, by=person.user), response)
     case = parse_case(body)
     if CaseKey(case.platform, case.case_id) != key:
         raise CaseFormatError([("case_id", f"is {case.platform}/{case.case_id}, the address says {key}")])
+    case = unhide_parties(case, store.version(key).case, sealer=house.sealer)
     return _answered(store.replace_case(key, case, by=person.user), response)
 
 
 @router.get("/{platform}/{case_id:path}", responses=problem_responses(401, 403, 404, 422, 503))
-def get_case(person: Reader, key: CaseKeyDep, store: StoreDep, response: Response) -> CaseView:
-    """Get a case at its current version, with its photos, suggestion and decisions. The ETag is for If-Match."""
-    view = store.view(key)
+def get_case(person: Reader, key: CaseKeyDep, house: HouseDep, response: Response) -> CaseView:
+    """Get a case at its current version, with its photos, suggestion and decisions. The ETag is for If-Match.
+
+    The ids of order, buyer and seller are stable stand-ins unless one is a lead or an auditor.
+    """
+    view = house.store.view(key)
     response.headers["ETag"] = view.etag
-    return view
+    if person.sees_parties:
+        return view
+    return view.model_copy(update={"case": hide_parties(view.case, sealer=house.sealer)})
 
 
 def _whole_or_part(body: bytes) -> EvidenceDraft | None:

@@ -10,7 +10,7 @@ from models.domain import Frozen
 from serving.deps import HouseDep, MaybePerson, needs, signed_in
 from serving.errors import problem_responses
 from serving.house import House
-from serving.records import Role
+from serving.records import Role, Scope
 from serving.traffic import Figures
 
 router = APIRouter(tags=["health"])
@@ -66,7 +66,7 @@ def ready(house: HouseDep, response: Response) -> Readiness:
 def metrics(house: HouseDep, person: MaybePerson, request: Request) -> Response:
     """Figures for Prometheus. Open to strangers only where the setting metrics_open says so."""
     if not house.settings.metrics_open:
-        needs(Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE)(signed_in(person))
+        needs(Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE, scope=Scope.OPERATE)(signed_in(person))
     figures: Figures = request.app.state.figures
     for status, n_cases in house.store.counts().items():
         figures.cases.labels(status.value).set(n_cases)

@@ -36,7 +36,7 @@ def set_session(response: Response, house: House, session_token: str) -> None:
         max_age=int(house.settings.session_hours * 3600),
         httponly=True,
         samesite="lax",
-        secure=house.settings.secure_cookies,
+        secure=house.settings.cookies_are_secure,
         path="/",
     )
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from models.domain import Case, Decision, DecisionDraft, Suggestion
-from models.vocabulary import Stage
+from models.vocabulary import Claim, Stage
 from serving.audit import Action, AuditEvent, AuditHead, Broken, Verified
 from serving.desk_records import Correction, CorrectionDraft
 from serving.migration import upgrade
@@ -102,6 +102,11 @@ class Store:
     def version_by_key(self, case_key: int, version: int) -> StoredVersion:
         with self.database.read() as connection:
             return cases.version_of(connection, case_key=case_key, version=version)
+
+    def claim_of(self, key: CaseKey) -> Claim:
+        """Raises UnknownError."""
+        with self.database.read() as connection:
+            return Claim(cases.row_of(connection, key).claim)
 
     def view(self, key: CaseKey) -> CaseView:
         """Return all of a case at its current version. Raises UnknownError."""

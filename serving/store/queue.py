@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from models.errors import InputError
 from models.vocabulary import Claim, Platform, Ruling
-from serving.records import CaseStatus, QueueFilter, QueuePage, QueueRow
+from serving.records import CaseStatus, Queue, QueueFilter, QueuePage, QueueRow
 from serving.tables import cases, suggestions
 
 
@@ -76,11 +76,18 @@ def _conditions(wanted: QueueFilter) -> list[sa.ColumnElement[bool]]:
     ):
         if value is not None:
             conditions.append(column == value.value)
+    if wanted.within:
+        conditions.append(sa.or_(*(_in_queue(queue) for queue in wanted.within)))
     if wanted.min_paid_minor is not None:
         conditions.append(cases.c.paid_minor >= wanted.min_paid_minor)
     if wanted.max_paid_minor is not None:
         conditions.append(cases.c.paid_minor <= wanted.max_paid_minor)
     return conditions
+
+
+def _in_queue(queue: Queue) -> sa.ColumnElement[bool]:
+    named = ((cases.c.platform, queue.platform), (cases.c.claim, queue.claim))
+    return sa.and_(sa.true(), *(column == value.value for column, value in named if value is not None))
 
 
 def _encode(opened_at: datetime, last: int) -> str:

@@ -2,15 +2,22 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
+from pydantic import TypeAdapter
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from serving.records import Person, Role, User
+from serving.records import Person, Queue, Role, Scope, User
 from serving.refusals import NameTakenError, UnknownError
 from serving.tables import api_tokens, sessions, sign_in_links, users
+
+_COLUMNS = (users.c.id, users.c.name, users.c.role, users.c.queues)
+_QUEUES = TypeAdapter(tuple[Queue, ...])
+
+
+LinkKind = Literal["sign_in", "set_up"]
 
 
 @dataclass(frozen=True)
@@ -20,22 +27,36 @@ class PasswordEntry:
 
 
 def _user(row: Any) -> User:
-    return User(row.id, row.name, Role(row.role))
+    return User(row.id, row.name, Role(row.role), _QUEUES.validate_json(row.queues) if row.queues else ())
 
 
-def add(connection: Connection, name: str, *, role: Role, password_hash: str | None, at: datetime) -> User:
+def add(
+    connection: Connection,
+    name: str,
+    *,
+    role: Role,
+    password_hash: str | None,
+    at: datetime,
+    queues: tuple[Queue, ...] = (),
+) -> User:
     """Raises NameTakenError."""
     try:
         with connection.begin_nested():
             inserted = connection.execute(
-                users.insert().values(name=name, role=role.value, password_hash=password_hash, created_at=at)
+                users.insert().values(
+                    name=name,
+                    role=role.value,
+                    password_hash=password_hash,
+                    created_at=at,
+                    queues=_QUEUES.dump_json(queues).decode() if queues else None,
+                )
             )
     except IntegrityError as error:
         raise NameTakenError(name) from error
     key = inserted.inserted_primary_key
     if key is None:
         raise NameTakenError(name)
-    return User(key[0], name, role)
+    return User(key[0], name, role, queues)
 
 
 def find(connection: Connection, name: str) -> PasswordEntry | None:
@@ -56,6 +77,14 @@ def disable(connection: Connection, user: User, *, at: datetime) -> None:
     connection.execute(users.update().where(users.c.id == user.user_key).values(disabled_at=at))
 
 
+def set_password(connection: Connection, user: User, *, password_hash: str, at: datetime) -> None:
+    """Set the password and end every session of the user."""
+    connection.execute(users.update().where(users.c.id == user.user_key).values(password_hash=password_hash))
+    connection.execute(
+        sessions.update().where(sessions.c.user_key == user.user_key, sessions.c.ended_at.is_(None)).values(ended_at=at)
+    )
+
+
 def everyone(connection: Connection) -> list[User]:
     query = sa.select(users).where(users.c.disabled_at.is_(None)).order_by(users.c.name)
     return [_user(row) for row in connection.execute(query)]
@@ -73,7 +102,7 @@ def open_session(
 
 def person_of_session(connection: Connection, token_hash: str, *, at: datetime) -> Person | None:
     query = (
-        sa.select(users.c.id, users.c.name, users.c.role, sessions.c.csrf_token)
+        sa.select(*_COLUMNS, sessions.c.csrf_token)
         .join(sessions, sessions.c.user_key == users.c.id)
         .where(
             sessions.c.token_hash == token_hash,
@@ -91,11 +120,23 @@ def end_session(connection: Connection, token_hash: str, *, at: datetime) -> Non
 
 
 def add_token(
-    connection: Connection, user: User, *, token_hash: str, label: str, at: datetime, expires_at: datetime | None
+    connection: Connection,
+    user: User,
+    *,
+    token_hash: str,
+    label: str,
+    at: datetime,
+    expires_at: datetime | None,
+    scopes: frozenset[Scope] | None,
 ) -> int:
     inserted = connection.execute(
         api_tokens.insert().values(
-            token_hash=token_hash, user_key=user.user_key, label=label, created_at=at, expires_at=expires_at
+            token_hash=token_hash,
+            user_key=user.user_key,
+            label=label,
+            created_at=at,
+            expires_at=expires_at,
+            scopes=None if scopes is None else " ".join(sorted(scopes)),
         )
     )
     key = inserted.inserted_primary_key
@@ -104,7 +145,7 @@ def add_token(
 
 def person_of_token(connection: Connection, token_hash: str, *, at: datetime) -> Person | None:
     query = (
-        sa.select(users.c.id, users.c.name, users.c.role)
+        sa.select(*_COLUMNS, api_tokens.c.scopes)
         .join(api_tokens, api_tokens.c.user_key == users.c.id)
         .where(
             api_tokens.c.token_hash == token_hash,
@@ -114,7 +155,10 @@ def person_of_token(connection: Connection, token_hash: str, *, at: datetime) ->
         )
     )
     row = connection.execute(query).first()
-    return Person(_user(row), "token") if row is not None else None
+    if row is None:
+        return None
+    scopes = None if row.scopes is None else frozenset(Scope(word) for word in row.scopes.split())
+    return Person(_user(row), "token", scopes=scopes)
 
 
 def revoke_tokens(connection: Connection, user: User, *, label: str, at: datetime) -> int:
@@ -127,20 +171,23 @@ def revoke_tokens(connection: Connection, user: User, *, label: str, at: datetim
     return changed.rowcount
 
 
-def add_link(connection: Connection, user: User, *, token_hash: str, at: datetime, expires_at: datetime) -> None:
+def add_link(
+    connection: Connection, user: User, *, token_hash: str, at: datetime, expires_at: datetime, kind: LinkKind
+) -> None:
     connection.execute(
         sign_in_links.insert().values(
-            token_hash=token_hash, user_key=user.user_key, created_at=at, expires_at=expires_at
+            token_hash=token_hash, user_key=user.user_key, created_at=at, expires_at=expires_at, kind=kind
         )
     )
 
 
-def use_link(connection: Connection, token_hash: str, *, at: datetime) -> User | None:
-    """Spend a one-time link; None when it is unknown, spent or expired."""
+def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: LinkKind) -> User | None:
+    """Spend a one-time link; None when it is unknown, of another kind, spent or expired."""
     spent = connection.execute(
         sign_in_links.update()
         .where(
             sign_in_links.c.token_hash == token_hash,
+            sign_in_links.c.kind == kind,
             sign_in_links.c.used_at.is_(None),
             sign_in_links.c.expires_at > at,
         )
@@ -149,7 +196,7 @@ def use_link(connection: Connection, token_hash: str, *, at: datetime) -> User |
     if spent.rowcount != 1:
         return None
     query = (
-        sa.select(users.c.id, users.c.name, users.c.role)
+        sa.select(*_COLUMNS)
         .join(sign_in_links, sign_in_links.c.user_key == users.c.id)
         .where(sign_in_links.c.token_hash == token_hash, users.c.disabled_at.is_(None))
     )

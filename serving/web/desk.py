@@ -87,6 +87,7 @@ def show_queue(
         claim=Claim(claim) if claim in set(Claim) else None,
         platform=Platform(platform) if platform in set(Platform) else None,
         status=CaseStatus(status) if status in set(CaseStatus) else None,
+        within=person.user.queues,
     )
     page = house.store.queue(wanted, cursor=cursor, limit=PAGE_SIZE)
     rows = [

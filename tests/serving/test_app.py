@@ -36,10 +36,23 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("put", f"{ONE}/photos/{{photo_id}}"): FILERS,
     ("get", f"{ONE}/photos/{{photo_id}}"): READERS,
     ("post", f"{ONE}/suggestion"): FILERS,
+    ("get", f"{ONE}/corrections"): READERS,
+    ("post", f"{ONE}/corrections"): DECIDERS,
+    ("delete", f"{ONE}/corrections/{{correction_id}}"): DECIDERS,
     ("post", f"{ONE}/decision"): DECIDERS,
     ("post", f"{ONE}/decision/withdraw"): DECIDERS,
 }
-OPEN_PAGES = {"/sign-in", "/sign-out", "/language", "/health/live", "/health/ready", "/static"}
+OPEN_PAGES = {
+    "/sign-in",
+    "/sign-in/provider",
+    "/sign-in/provider/back",
+    "/set-up",
+    "/sign-out",
+    "/language",
+    "/health/live",
+    "/health/ready",
+    "/static",
+}
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -49,7 +62,12 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def address(path: str) -> str:
-    return path.replace("{platform}", "taobao").replace("{case_id}", "TB-1").replace("{photo_id}", "p1")
+    return (
+        path.replace("{platform}", "taobao")
+        .replace("{case_id}", "TB-1")
+        .replace("{photo_id}", "p1")
+        .replace("{correction_id}", "c1")
+    )
 
 
 def test_the_table_of_roles_names_every_route(client: TestClient) -> None:

@@ -1,0 +1,136 @@
+"""Signing in with an OpenID Connect provider: authorization code flow with PKCE, state and nonce.
+
+The provider vouches for a name; whether that name may in, and as what, is this service's own list of users. Knows
+nothing of routes or cookies.
+"""
+
+import json
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import httpx
+from authlib.integrations.base_client.errors import OAuthError
+from authlib.integrations.httpx_client import OAuth2Client
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import KeySet
+
+from serving.refusals import StrangerError
+
+_ALGORITHMS = ["RS256", "ES256", "EdDSA"]
+_TIMEOUT_S = 10.0
+_KEPT_S = 3600.0
+_LEEWAY_S = 60
+
+
+@dataclass(frozen=True)
+class Journey:
+    """What one trip to the provider must come back with. Kept in the browser's cookie meanwhile."""
+
+    state: str
+    nonce: str
+    verifier: str
+
+    def text(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of_text(cls, text: str) -> "Journey":
+        """Raises StrangerError."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise StrangerError("the sign-in was begun elsewhere; begin again") from error
+
+
+class OidcProvider:
+    """issuer : its address; transport : of the HTTP client, for a provider that isn't on the network"""
+
+    def __init__(
+        self,
+        issuer: str,
+        *,
+        client_id: str,
+        client_secret: str,
+        name_claim: str,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.issuer = issuer.rstrip("/")
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.name_claim = name_claim
+        self.transport = transport
+        self._about: tuple[float, dict[str, Any]] | None = None
+
+    def begin(self, *, redirect_uri: str) -> tuple[str, Journey]:
+        """Return the provider's address to send the browser to, and what to keep until it is back.
+
+        Raises StrangerError when the provider doesn't answer.
+        """
+        journey = Journey(secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48))
+        with self._client(redirect_uri) as client:
+            address, _ = client.create_authorization_url(
+                self._endpoint("authorization_endpoint"),
+                state=journey.state,
+                nonce=journey.nonce,
+                code_verifier=journey.verifier,
+            )
+        return str(address), journey
+
+    def finish(self, journey: Journey, *, state: str, code: str, redirect_uri: str) -> str:
+        """Return the name that the provider vouches for. Raises StrangerError on anything that doesn't fit."""
+        if not secrets.compare_digest(state.encode("utf-8", "replace"), journey.state.encode()):
+            raise StrangerError("the sign-in was begun elsewhere; begin again")
+        try:
+            with self._client(redirect_uri) as client:
+                token = client.fetch_token(
+                    self._endpoint("token_endpoint"),
+                    code=code,
+                    code_verifier=journey.verifier,
+                    grant_type="authorization_code",
+                )
+                keys = KeySet.import_key_set(self._get(self._endpoint("jwks_uri")))
+            claims = jwt.decode(token["id_token"], keys, algorithms=_ALGORITHMS).claims
+            jwt.JWTClaimsRegistry(
+                leeway=_LEEWAY_S,
+                iss={"essential": True, "value": self.issuer},
+                aud={"essential": True, "value": self.client_id},
+                exp={"essential": True},
+                nonce={"essential": True, "value": journey.nonce},
+            ).validate(claims)
+        except (OAuthError, httpx.HTTPError, JoseError, KeyError, ValueError) as error:
+            raise StrangerError(f"the identity provider didn't vouch for you: {type(error).__name__}") from error
+        name = claims.get(self.name_claim)
+        if not isinstance(name, str) or not name:
+            raise StrangerError(f"the identity provider sent no {self.name_claim}")
+        return name
+
+    def _client(self, redirect_uri: str) -> Any:
+        return OAuth2Client(
+            self.client_id,
+            self.client_secret,
+            scope="openid profile",
+            redirect_uri=redirect_uri,
+            code_challenge_method="S256",
+            transport=self.transport,
+            timeout=_TIMEOUT_S,
+        )
+
+    def _endpoint(self, name: str) -> str:
+        now = time.monotonic()
+        if self._about is None or now - self._about[0] > _KEPT_S:
+            about = self._get(f"{self.issuer}/.well-known/openid-configuration")
+            if about.get("issuer", "").rstrip("/") != self.issuer:
+                raise StrangerError("the identity provider calls itself by another name than the setting")
+            self._about = (now, about)
+        address: str = self._about[1][name]
+        return address
+
+    def _get(self, address: str) -> Any:
+        try:
+            with httpx.Client(transport=self.transport, timeout=_TIMEOUT_S) as client:
+                return client.get(address).raise_for_status().json()
+        except (httpx.HTTPError, ValueError) as error:
+            raise StrangerError("the identity provider doesn't answer; sign in otherwise or try again") from error

@@ -1,0 +1,167 @@
+"""Signing in with an identity provider, against a small one that runs in the test."""
+
+import base64
+import hashlib
+import json
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from fastapi.testclient import TestClient
+from joserfc import jwt
+from joserfc.jwk import RSAKey
+from pydantic import SecretStr
+
+from serving.app import create_app
+from serving.house import build_house
+from serving.records import Role
+from serving.settings import Settings
+from tests.serving.conftest import user_of
+
+CLIENT_ID, CLIENT_SECRET = "desk", "a secret shared with the provider"
+
+
+class Provider:
+    """An OpenID Connect provider on a free port. claims : put over the honest ID token's"""
+
+    def __init__(self) -> None:
+        self.key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
+        self.signing_key = self.key
+        self.claims: dict[str, Any] = {}
+        self.codes: dict[str, dict[str, str]] = {}
+        provider = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self._answer(provider.document() if "well-known" in self.path else provider.keys())
+
+            def do_POST(self) -> None:
+                form = self.rfile.read(int(self.headers["content-length"])).decode()
+                fields = {name: values[0] for name, values in parse_qs(form).items()}
+                status, body = provider.token(fields, self.headers.get("authorization", ""))
+                self._answer(body, status)
+
+            def _answer(self, body: dict[str, Any], status: int = 200) -> None:
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(json.dumps(body).encode())
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.issuer = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def document(self) -> dict[str, Any]:
+        ends = {"authorization_endpoint": "/authorize", "token_endpoint": "/token", "jwks_uri": "/keys"}
+        return {"issuer": self.issuer, **{name: self.issuer + path for name, path in ends.items()}}
+
+    def keys(self) -> dict[str, Any]:
+        return {"keys": [self.key.as_dict(private=False)]}
+
+    def authorize(self, address: str) -> dict[str, str]:
+        """Let the person at `address` in and return what the browser carries back."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
+        assert (asked["client_id"], asked["response_type"]) == (CLIENT_ID, "code")
+        assert asked["code_challenge_method"] == "S256"
+        code = secrets.token_urlsafe(8)
+        self.codes[code] = asked
+        return {"code": code, "state": asked["state"]}
+
+    def token(self, fields: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]:
+        asked = self.codes.pop(fields.get("code", ""), None)
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(fields.get("code_verifier", "").encode()).digest())
+        known = base64.b64encode(f"{CLIENT_ID}:{CLIENT_SECRET}".encode()).decode()
+        if asked is None or asked["code_challenge"] != challenge.rstrip(b"=").decode() or known not in authorization:
+            return 400, {"error": "invalid_grant"}
+        claims = {
+            "iss": self.issuer, "aud": CLIENT_ID, "sub": "1", "exp": int(time.time()) + 60,
+            "nonce": asked["nonce"], "preferred_username": "li", **self.claims,
+        }  # fmt: skip
+        id_token = jwt.encode({"alg": "RS256", "kid": "k1"}, claims, self.signing_key)
+        return 200, {"access_token": "t", "token_type": "Bearer", "id_token": id_token}
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    running = Provider()
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+@pytest.fixture
+def client(settings: Settings, provider: Provider) -> Iterator[TestClient]:
+    changed = settings.model_copy(
+        update={
+            "oidc_issuer": provider.issuer,
+            "oidc_client_id": CLIENT_ID,
+            "oidc_client_secret": SecretStr(CLIENT_SECRET),
+        }
+    )
+    house = build_house(changed)
+    user_of(house, Role.ARBITRATOR, name="li")
+    user_of(house, Role.SERVICE, name="feed")
+    yield TestClient(create_app(changed, house=house), follow_redirects=False)
+    house.store.close()
+
+
+def come_back(client: TestClient, provider: Provider, **changed: str) -> int:
+    sent = client.get("/sign-in/provider")
+    assert sent.status_code == 303
+    return client.get(
+        "/sign-in/provider/back", params={**provider.authorize(sent.headers["location"]), **changed}
+    ).status_code
+
+
+def test_whom_the_provider_vouches_for_is_signed_in(client: TestClient, provider: Provider) -> None:
+    assert "/sign-in/provider" in client.get("/sign-in").text
+    assert come_back(client, provider) == 303
+    assert client.get("/api/v1/me").json()["name"] == "li"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"aud": "another service"},
+        {"iss": "http://elsewhere"},
+        {"nonce": "of another trip"},
+        {"exp": 1},
+        {"preferred_username": "nobody known"},
+        {"preferred_username": "feed"},
+        {"preferred_username": None},
+    ],
+)
+def test_a_token_that_does_not_fit_lets_nobody_in(
+    client: TestClient, provider: Provider, claims: dict[str, Any]
+) -> None:
+    provider.claims = claims
+    assert come_back(client, provider) == 401
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_a_token_signed_with_another_key_lets_nobody_in(client: TestClient, provider: Provider) -> None:
+    provider.signing_key = RSAKey.generate_key(2048, {"kid": "k1"})
+    assert come_back(client, provider) == 401
+
+
+def test_a_trip_that_this_browser_did_not_begin_lets_nobody_in(client: TestClient, provider: Provider) -> None:
+    assert come_back(client, provider, state="of somebody else") == 401
+    assert come_back(client, provider, code="made up") == 401
+    back = provider.authorize(client.get("/sign-in/provider").headers["location"])
+    client.cookies.clear()
+    assert client.get("/sign-in/provider/back", params=back).status_code == 401
+
+
+def test_a_provider_that_is_away_is_said_and_the_password_form_stays(client: TestClient, provider: Provider) -> None:
+    provider.server.shutdown()
+    provider.server.server_close()
+    page = client.get("/sign-in/provider")
+    assert (page.status_code, 'name="password"' in page.text) == (503, True)
