@@ -3,8 +3,9 @@
 Small dense heads read the encoder's maps at three depths, next to what is usual in the photo, and give every
 cell a damage score, which the heat map shows; its mean over few and over many of the hottest cells are the
 narrow and the wide score. A direction learned from twins (the same photo with and without damage) adds a view
-of the whole photo. On goods like those it was trained on, an expert on these goods leads instead. Unfamiliarity is
-the distance to the nearest of them.
+of the whole photo. On goods like those it was trained on, an expert on these goods leads instead; experts on single
+product types (`models.photo_types`) are added later, from a few labelled photos of each. Unfamiliarity is the
+distance to the nearest known photos.
 
 Knows nothing of files other than its own weights, of torch, or of how it was trained (`training.fit_damage`).
 """
@@ -37,8 +38,8 @@ from models.photo_cells import (
     read_cells,
     to_pixels,
 )
+from models.photo_types import TypeExpert, nearest_distance, with_experts
 
-N_NEIGHBOURS = 3
 CLIP = 6.0
 SUMMARY_CLIP = 5.0
 _FORMAT = 3
@@ -69,6 +70,26 @@ class DamageScore:
 
 
 @dataclass(frozen=True)
+class PhotoReading:
+    """What the classifier reads of one photo before it decides.
+
+    narrow, wide : mean logits of few and of many of the hottest cells
+    logits : (28, 28), damage logit of each cell; seen : (28, 28), cells that are photo
+    inputs : (3328,), the summary in standard units, as views and type experts read it
+    code : (n_dims,), unit vector that says what the photo is like
+    base : the calibrated logit without experts on single types
+    """
+
+    narrow: float
+    wide: float
+    logits: Array
+    seen: NDArray[np.bool_]
+    inputs: Array
+    code: Array
+    base: float
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Weights of the scores in the calibrated logit.
 
@@ -88,7 +109,8 @@ class DamageClassifier:
 
     Learned: `heads_` (arrays of each dense head), `narrow_cells_` and `wide_cells_` (numbers of hottest
     cells), `views_` (arrays that read the photo's summary), `calibration_`, `codes_` (n_photos, n_dims) of
-    known photos and `distances_` (n_photos,) of each to its neighbours, ascending.
+    known photos and `distances_` (n_photos,) of each to its neighbours, ascending; `types_`, experts on single
+    product types, at first none.
     """
 
     heads_: tuple[Mapping[str, Array], ...]
@@ -98,6 +120,7 @@ class DamageClassifier:
     calibration_: Calibration
     codes_: Array
     distances_: Array
+    types_: tuple[TypeExpert, ...] = ()
 
     def __init__(self, *, encoder_digest: str | None = None, region_share: float = 0.5) -> None:
         self.encoder_digest = encoder_digest
@@ -105,26 +128,38 @@ class DamageClassifier:
 
     def score(self, features: PhotoFeatures) -> DamageScore:
         """Return the damage score of one photo. Raises NotFittedError before `fit_damage` or `load`."""
-        if not hasattr(self, "heads_"):
-            raise NotFittedError("the damage classifier has no weights: fit or load it first")
-        cells = read_cells(features)
-        seen = cells.content >= min(0.5, float(cells.content.max()))
-        maps = [cell_logits(head, cells) for head in self.heads_]
-        narrow = float(np.mean([mean_hottest(m, seen, self.narrow_cells_) for m in maps]))
-        wide = float(np.mean([mean_hottest(m, seen, self.wide_cells_) for m in maps]))
-        logits = np.mean(maps, axis=0)
+        reading = self.read(read_cells(features))
+        seen, logits = reading.seen, reading.logits
         heat = np.where(seen, 1 / (1 + np.exp(-logits)), 0.0).astype(np.float32)
         row, column = (int(i) for i in np.unravel_index(np.where(seen, logits, -np.inf).argmax(), logits.shape))
-        distance = self._distance(cells.summary)
-        raw = self._combine(narrow, wide, cells.summary, distance)
+        raw = self.decide(reading)
         return DamageScore(
             probability=1 / (1 + math.exp(-raw)),
             region=self._region(heat, (row, column), features),
             heat_map=heat,
-            out_of_distribution=self._unfamiliarity(distance),
+            out_of_distribution=self._unfamiliarity(reading.code),
             hottest=to_pixels(column + 0.5, row + 0.5, features),
             raw=raw,
         )
+
+    def read(self, cells: PhotoCells) -> PhotoReading:
+        """Return what is read of one photo's cells. Raises NotFittedError before `fit_damage` or `load`."""
+        if not hasattr(self, "heads_"):
+            raise NotFittedError("the damage classifier has no weights: fit or load it first")
+        seen = cells.content >= min(0.5, float(cells.content.max()))
+        maps = [cell_logits(head, cells) for head in self.heads_]
+        narrow = float(np.mean([mean_hottest(m, seen, self.narrow_cells_) for m in maps]))
+        wide = float(np.mean([mean_hottest(m, seen, self.wide_cells_) for m in maps]))
+        v = self.views_
+        inputs = np.clip((cells.summary - v["mean"]) / v["std"], -SUMMARY_CLIP, SUMMARY_CLIP)
+        placed = ((cells.summary[:N_POOLED] - v["code.mean"]) / v["code.std"]) @ v["code.axes"]
+        code = np.asarray(placed / (np.linalg.norm(placed) + 1e-6), np.float32)
+        base = self._combine(narrow, wide, inputs, nearest_distance(self.codes_, code))
+        return PhotoReading(narrow, wide, np.mean(maps, axis=0), seen, inputs, code, base)
+
+    def decide(self, reading: PhotoReading) -> float:
+        """Return the calibrated logit of a photo, experts on its type heard."""
+        return with_experts(self.types_, self.codes_, reading.code, reading.inputs, reading.base)
 
     def save(self, folder: Path) -> None:
         """Write the weights (safetensors) and the settings (JSON) into `folder`."""
@@ -133,6 +168,8 @@ class DamageClassifier:
         arrays |= {f"view.{name}": values for name, values in self.views_.items()}
         arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in arrays.items()}
         arrays["distances"] = np.ascontiguousarray(self.distances_, np.float32)
+        for place, expert in enumerate(self.types_):
+            arrays |= {f"type.{place}.{name}": values for name, values in expert.arrays().items()}
         codes = {"codes": np.ascontiguousarray(self.codes_, np.float16)}
         save_file(arrays | codes, folder / _WEIGHTS_FILE)
         settings = {
@@ -144,6 +181,7 @@ class DamageClassifier:
             "wide_cells": self.wide_cells_,
             "familiar": self.calibration_.familiar,
             "unfamiliar": self.calibration_.unfamiliar,
+            "types": [expert.product for expert in self.types_],
         }
         (folder / _SETTINGS_FILE).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
@@ -165,28 +203,25 @@ class DamageClassifier:
             classifier.views_ = _named(arrays, "view.")
             classifier.codes_ = arrays["codes"].astype(np.float32)
             classifier.distances_ = arrays["distances"]
+            classifier.types_ = tuple(
+                TypeExpert.of_arrays(product, _named(arrays, f"type.{place}."))
+                for place, product in enumerate(settings.get("types", []))
+            )
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"damage weights in {folder} can't be read: {error}") from error
         return classifier
 
-    def _distance(self, summary: Array) -> float:
-        """Return the mean cosine distance to the nearest known photos, in [0, 2]."""
-        v = self.views_
-        code = ((summary[:N_POOLED] - v["code.mean"]) / v["code.std"]) @ v["code.axes"]
-        code = code / (np.linalg.norm(code) + 1e-6)
-        return float(1 - np.sort(self.codes_ @ code)[-N_NEIGHBOURS:].mean())
-
-    def _unfamiliarity(self, distance: float) -> float:
+    def _unfamiliarity(self, code: Array) -> float:
         known = float(np.quantile(self.distances_, _KNOWN_QUANTILE))
-        return float(1 - 0.5 ** ((max(distance, 0.0) / max(known, 1e-6)) ** 2))
+        shares = [nearest_distance(self.codes_, code) / max(known, 1e-6)]
+        shares += [nearest_distance(expert.codes, code) / expert.reach for expert in self.types_]
+        return float(1 - 0.5 ** (max(min(shares), 0.0) ** 2))
 
-    def _combine(self, narrow: float, wide: float, summary: Array, distance: float) -> float:
+    def _combine(self, narrow: float, wide: float, inputs: Array, distance: float) -> float:
         """Return the calibrated logit; the expert on known goods counts less the less familiar the photo."""
         known, stranger = np.quantile(self.distances_, (_KNOWN_QUANTILE, _STRANGER_QUANTILE))
         trust = float(np.clip((stranger - distance) / max(stranger - known, 1e-6), 0, 1))
-        v = self.views_
-        scaled = np.clip((summary - v["mean"]) / v["std"], -SUMMARY_CLIP, SUMMARY_CLIP)
-        twin, expert = float(scaled @ v["twin"]), float(scaled @ v["expert"])
+        twin, expert = float(inputs @ self.views_["twin"]), float(inputs @ self.views_["expert"])
         familiar = float(np.dot(self.calibration_.familiar, (narrow, expert, 1.0)))
         unfamiliar = float(np.dot(self.calibration_.unfamiliar, (wide, twin, 1.0)))
         return trust * familiar + (1 - trust) * unfamiliar

@@ -73,16 +73,19 @@ class ExampleTable:
 class ExampleCounts:
     """How many examples to draw, by kind; the fewer photos a type has, the more examples of each.
 
-    pairs_per_type, clothing_pairs, received_pairs, listing_pairs : drawn pairs, two examples each
-    marked_pairs : pairs of each photo whose marks are erased; variants_per_type : of really damaged photos
+    bases_per_type, clothing_bases, received_bases, listing_bases : intact photos to draw damage on
+    marked_bases : times that each photo with marks is one, its marks erased
+    harms : damaged twins of each base
+    variants_per_type : harmless variants of really damaged photos
     long_side : of the photos before they are encoded, pixels
     """
 
-    pairs_per_type: int = 200
-    clothing_pairs: int = 400
-    received_pairs: int = 350
-    listing_pairs: int = 350
-    marked_pairs: int = 5
+    bases_per_type: int = 140
+    clothing_bases: int = 250
+    received_bases: int = 280
+    listing_bases: int = 240
+    marked_bases: int = 4
+    harms: int = 2
     variants_per_type: int = 160
     long_side: int = PHOTO_SIDE
 
@@ -114,7 +117,7 @@ def drawn_examples(
     counts: ExampleCounts,
     rng: np.random.Generator,
 ) -> Iterator[Example]:
-    """Yield pairs of an intact photo and its damaged twin, and variants of really damaged photos.
+    """Yield intact photos, each followed by its damaged twins, and variants of really damaged photos.
 
     photos : training photos of the damage table
     goods : intact goods of other kinds
@@ -125,9 +128,10 @@ def drawn_examples(
             pixels = erase_boxes(pixels, photo.boxes, rng)
         pixels, _ = reframe(pixels, [], rng)
         yield Example(_vary(pixels, rng), np.zeros(pixels.shape[:2]), False, photo, DRAWN)
-        harmed = damage_photo(pixels, rng)
-        if harmed.kind:
-            yield Example(_vary(harmed.pixels, rng), harmed.mask, True, photo, DRAWN)
+        for _ in range(counts.harms):
+            harmed = damage_photo(pixels, rng)
+            if harmed.kind:
+                yield Example(_vary(harmed.pixels, rng), harmed.mask, True, photo, DRAWN)
     for photo in _choose_damaged(photos, counts, rng):
         pixels = open_pixels(photo, long_side=counts.long_side)
         marks = mark_boxes(pixels, photo.boxes)
@@ -150,6 +154,7 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
     photo: list[str] = []
     origin: list[str] = []
     twin: list[int] = []
+    whole = -1
     for example in examples:
         image = Image.fromarray(np.clip(example.pixels, 0, 255).astype(np.uint8))
         features = encoder.encode(image)
@@ -161,8 +166,9 @@ def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTab
         rows["summary"].append(cells.summary)
         rows["content"].append(cells.content)
         rows["marks"].append(_marks_by_cell(example.marks, features))
-        follows_twin = example.origin == DRAWN and example.damaged and origin and origin[-1] == DRAWN
-        twin.append(len(damaged) - 1 if follows_twin and not damaged[-1] else -1)
+        if example.origin == DRAWN and not example.damaged:
+            whole = len(damaged)
+        twin.append(whole if example.origin == DRAWN and example.damaged else -1)
         marks_known.append(example.marks is not None)
         damaged.append(example.damaged)
         product.append(example.photo.product)
@@ -219,16 +225,16 @@ def _choose_bases(
     rng: np.random.Generator,
 ) -> list[DamagePhoto]:
     """Return the photos that get a drawn pair: intact ones, and marked ones whose marks can be erased."""
-    chosen = [photo for photo in photos if photo.boxes] * counts.marked_pairs
+    chosen = [photo for photo in photos if photo.boxes] * counts.marked_bases
     clothing = [photo for photo in photos if not photo.damaged and photo.product.startswith("clothing_")]
-    chosen += _repeat(clothing, counts.clothing_pairs, rng, most=2)
+    chosen += _repeat(clothing, counts.clothing_bases, rng, most=2)
     others = sorted({photo.product for photo in photos if not photo.product.startswith("clothing_")})
     for product in others:
         intact = [photo for photo in photos if photo.product == product and not photo.damaged]
-        chosen += _repeat(intact, counts.pairs_per_type, rng, most=10)
+        chosen += _repeat(intact, counts.bases_per_type, rng, most=10)
     received = [photo for photo in goods if photo.product == "grocery_received"]
     listing = [photo for photo in goods if photo.product == "grocery_listing"]
-    return chosen + _repeat(received, counts.received_pairs, rng) + _repeat(listing, counts.listing_pairs, rng, most=10)
+    return chosen + _repeat(received, counts.received_bases, rng) + _repeat(listing, counts.listing_bases, rng, most=10)
 
 
 def _choose_damaged(

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from models.photo import N_NEIGHBOURS, SUMMARY_CLIP
+from models.photo import SUMMARY_CLIP
 from models.photo_cells import N_POOLED
+from models.photo_types import N_NEIGHBOURS
 from training.damage_examples import DRAWN, ExampleTable
 
 Rows = NDArray[np.intp]

@@ -27,6 +27,20 @@ class Scene:
     rng: np.random.Generator
 
 
+@dataclass(frozen=True)
+class DamagedPhoto:
+    """A photo with drawn damage. `mask` is (height, width) in [0, 1], 1 where harm can be seen."""
+
+    pixels: Pixels
+    mask: Mask
+    kind: str
+
+
+def harmed(pixels: Pixels, mask: Mask, kind: str) -> DamagedPhoto:
+    """Return the damaged photo, its values brought back into their ranges."""
+    return DamagedPhoto(np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind)
+
+
 def fractal_noise(height: int, width: int, rng: np.random.Generator, *, cells: int, octaves: int = 3) -> Mask:
     """Return smooth fractal noise, mean 0, standard deviation 1."""
     total = np.zeros((height, width), np.float32)

@@ -1,7 +1,8 @@
 """Synthetic damage: an intact photo goes in, a damaged one and the mask of the damage come out.
 
-Breaks, bites, splits, cracks, tears, holes, dents, crumples, stains, scuffs and scratches are drawn so that a
-damage head sees harm on many kinds of goods, not only on those that happen to be photographed broken.
+Breaks, bites, splits, cracks, tears, holes, dents, crumples, stains, scuffs and scratches, and what befalls boxes
+(`training.carton_damage`), are drawn so that a damage head sees harm on many kinds of goods, not only on those that
+happen to be photographed broken.
 Harmless changes (shadows, rulers, stickers, colour) are drawn by `training.harmless_changes`, on both alike.
 
 Knows nothing of files, encoders or classifiers. Photos are float32 arrays (height, width, 3) in [0, 255].
@@ -10,14 +11,15 @@ Knows nothing of files, encoders or classifiers. Photos are float32 arrays (heig
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from training.carton_damage import crease, crush, puncture, soak
 from training.photo_scene import (
+    DamagedPhoto,
     Mask,
     Pixels,
     Scene,
@@ -28,24 +30,12 @@ from training.photo_scene import (
     fill_background,
     find_object,
     fractal_noise,
+    harmed,
     keep_on_object,
     mean_colour,
     place,
     wander,
 )
-
-
-@dataclass(frozen=True)
-class DamagedPhoto:
-    """A photo with drawn damage. `mask` is (height, width) in [0, 1], 1 where harm can be seen."""
-
-    pixels: Pixels
-    mask: Mask
-    kind: str
-
-
-def _done(pixels: Pixels, mask: Mask, kind: str) -> DamagedPhoto:
-    return DamagedPhoto(np.clip(pixels, 0, 255).astype(np.float32), np.clip(mask, 0, 1).astype(np.float32), kind)
 
 
 def _cut(scene: Scene, object_mask: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -110,7 +100,7 @@ def _break(scene: Scene) -> DamagedPhoto | None:
         kind = "split"
     else:
         kind = "broken_off"
-    return _done(pixels, visible.astype(np.float32), kind)
+    return harmed(pixels, visible.astype(np.float32), kind)
 
 
 def _crack(scene: Scene) -> DamagedPhoto:
@@ -134,7 +124,7 @@ def _crack(scene: Scene) -> DamagedPhoto:
     pixels = scene.pixels * (1 - depth) + dark * depth
     lit = np.roll(mask, (int(rng.integers(-2, 3)), int(rng.integers(-2, 3))), (0, 1)) * (1 - mask)
     pixels = pixels + lit[..., None] * rng.uniform(0, 50)
-    return _done(pixels, ndimage.maximum_filter(mask, 7), "crack")
+    return harmed(pixels, ndimage.maximum_filter(mask, 7), "crack")
 
 
 def _tear(scene: Scene) -> DamagedPhoto:
@@ -172,7 +162,7 @@ def _tear(scene: Scene) -> DamagedPhoto:
     pixels = scene.pixels * (1 - rng.uniform(0, 0.5) * shadow[..., None])
     pixels = pixels * (1 - fringe[..., None]) + (pixels * 0.4 + rng.uniform(60, 150)) * fringe[..., None]
     pixels = pixels * (1 - opened[..., None]) + layer * opened[..., None]
-    return _done(pixels, np.maximum(opened, fringe), "tear")
+    return harmed(pixels, np.maximum(opened, fringe), "tear")
 
 
 def _dent(scene: Scene) -> DamagedPhoto:
@@ -206,7 +196,7 @@ def _dent(scene: Scene) -> DamagedPhoto:
     light = rng.uniform(0, 2 * np.pi)
     shade = (slope_x * np.cos(light) + slope_y * np.sin(light)) / scale
     shaded = warped * (1 + rng.uniform(0.3, 1.1) * keep_on_object(scene, shade.astype(np.float32)))[..., None]
-    return _done(shaded, (area > 0.3).astype(np.float32), "dent")
+    return harmed(shaded, (area > 0.3).astype(np.float32), "dent")
 
 
 def _stain(scene: Scene) -> DamagedPhoto:
@@ -226,7 +216,7 @@ def _stain(scene: Scene) -> DamagedPhoto:
     target: Pixels = scene.pixels * dye
     if rng.random() < 0.2:
         target = 0.35 * scene.pixels + rng.uniform(110, 165)
-    return _done(scene.pixels * (1 - strength) + target * strength, (mask > 0.15).astype(np.float32), "stain")
+    return harmed(scene.pixels * (1 - strength) + target * strength, (mask > 0.15).astype(np.float32), "stain")
 
 
 def _scuff(scene: Scene) -> DamagedPhoto:
@@ -252,16 +242,20 @@ def _scuff(scene: Scene) -> DamagedPhoto:
     tone = rng.uniform(120, 250) if rng.random() < 0.6 else rng.uniform(0, 70)
     strength = (mask * rng.uniform(0.35, 0.9))[..., None]
     pixels = scene.pixels * (1 - strength) + (0.3 * scene.pixels + 0.7 * tone) * strength
-    return _done(pixels, keep_on_object(scene, np.asarray(seen, np.float32)), "scuff")
+    return harmed(pixels, keep_on_object(scene, np.asarray(seen, np.float32)), "scuff")
 
 
 _KINDS: tuple[tuple[Callable[[Scene], DamagedPhoto | None], float], ...] = (
-    (_break, 0.34),
-    (_tear, 0.16),
-    (_dent, 0.18),
-    (_crack, 0.12),
-    (_stain, 0.13),
+    (_break, 0.28),
+    (_tear, 0.13),
+    (_dent, 0.14),
+    (_crack, 0.11),
+    (_stain, 0.11),
     (_scuff, 0.07),
+    (crush, 0.06),
+    (crease, 0.05),
+    (puncture, 0.03),
+    (soak, 0.02),
 )
 
 
@@ -287,4 +281,4 @@ def damage_photo(pixels: Pixels, rng: np.random.Generator) -> DamagedPhoto:
         kinds.append(damaged.kind)
         if len(kinds) == wanted:
             break
-    return _done(photo, mask, "+".join(kinds))
+    return harmed(photo, mask, "+".join(kinds))

@@ -35,7 +35,7 @@ from training.harmless_changes import draw_ruler, reframe, vary_harmlessly
 from training.photo_scene import find_object
 from training.synthetic_damage import damage_photo
 
-COUNTS = ExampleCounts(pairs_per_type=7, variants_per_type=7, long_side=96)
+COUNTS = ExampleCounts(bases_per_type=7, variants_per_type=7, long_side=96)
 SETTINGS = HeadSettings(width=8, passes=4.0, pairs=6, n_heads=1)
 COLOURS = {"cup": (70, 120, 200), "vase": (200, 140, 60)}
 
