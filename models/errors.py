@@ -10,7 +10,9 @@ ReviewError
 ├── ModelError                 a model or its weights can't be used
 │   ├── WeightsError           weights missing, altered or of another shape
 │   ├── NotFittedError         scoring before `fit` or `load`
-│   └── CalibrationError       too few held-out cases to promise the wanted coverage
+│   ├── CalibrationError       too few held-out cases to promise the wanted coverage
+│   ├── RegistryError          the model registry doesn't answer, or holds no such model
+│   └── GoldenCaseError        a loaded model doesn't repeat what it said when it was made
 └── EncoderError               a pretrained encoder can't be prepared
 
 Knows nothing of HTTP: `serving.errors` maps these to statuses.
@@ -74,6 +76,14 @@ class CalibrationError(ModelError):
     def __init__(self, *, n_cases: int, n_needed: int) -> None:
         super().__init__(f"calibration needs {n_needed} cases, got {n_cases}")
         self.n_cases, self.n_needed = n_cases, n_needed
+
+
+class RegistryError(ModelError):
+    """The model registry doesn't answer, or holds no such model."""
+
+
+class GoldenCaseError(ModelError):
+    """A loaded model doesn't repeat, on its golden cases, what it said when it was made."""
 
 
 class EncoderError(ReviewError):

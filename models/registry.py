@@ -1,20 +1,30 @@
-"""Saving and loading of a whole Suggester: weights with pinned digests, nothing that runs code.
+"""Saving, loading and naming of a whole Suggester: weights with pinned digests, nothing that runs code.
 
 A model folder holds safetensors, JSON and a manifest with the sha256 of every file; a file that is missing,
-altered or not in the manifest is refused. Knows nothing of how the models were fitted.
+altered or not in the manifest is refused. `ModelRegistry` keeps such folders in MLflow and says which one is the
+champion, who made it so, and which one it replaced. Knows nothing of how the models were fitted.
 """
 
 import hashlib
 import json
-from datetime import datetime
+import logging
+import os
+import shutil
+import tempfile
+import urllib.request
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, Field, ValidationError
 
 from models.chat import ChatClassifier
 from models.domain import Frozen
 from models.encoders import prepare_image_encoder
-from models.errors import WeightsError
+from models.errors import RegistryError, ReviewError, WeightsError
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier
 from models.rule_pack import RuleBook, shipped_rule_book
@@ -23,6 +33,9 @@ from models.scorer import EvidenceScorer
 from models.suggester import CalibratedOn, Suggester
 
 SHIPPED_DIR = Path(__file__).parent / "weights"
+MODEL_NAME = "ruling"
+Alias = Literal["champion", "challenger"]
+_ANSWER_TIMEOUT_S = 5.0
 _MANIFEST = "manifest.json"
 _ALLOWED = (".safetensors", ".json")
 
@@ -107,3 +120,228 @@ def _model_files(directory: Path) -> list[Path]:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class RegisteredModel(Frozen):
+    """A model folder in the registry.
+
+    number : the registry's own count, from 1
+    manifest_sha256 : of the folder's manifest, which pins every other file
+    gate_passed_against : number of the champion that this model was judged against and may replace
+    """
+
+    number: int
+    model_version: str
+    manifest_sha256: str
+    source: str
+    run_id: str | None = None
+    gate_passed_against: int | None = None
+
+
+class Promotion(Frozen):
+    """One move of the champion's name, and who made it."""
+
+    at: AwareDatetime
+    by: str = Field(min_length=1)
+    action: Literal["promote", "rollback"]
+    from_number: int | None
+    to_number: int
+    reason: str = ""
+
+
+class ModelRegistry:
+    """Models by number in an MLflow registry, with the aliases champion and challenger.
+
+    uri : MLflow tracking address; a SQLite file that isn't there yet is an empty registry
+    Every method raises RegistryError when the registry doesn't answer.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def named(self, alias: Alias) -> RegisteredModel | None:
+        """Return the model that bears the alias, None where none does."""
+        if not self._exists():
+            return None
+        with asking(self.uri):
+            aliases = _registered(mlflow_client(self.uri)).get("aliases", {})
+        return self.numbered(int(aliases[alias])) if alias in aliases else None
+
+    def numbered(self, number: int) -> RegisteredModel:
+        with asking(self.uri):
+            found = mlflow_client(self.uri).get_model_version(MODEL_NAME, str(number))
+            tags = found.tags
+            against = tags.get("gate_passed_against")
+            return RegisteredModel(
+                number=number,
+                model_version=tags["model_version"],
+                manifest_sha256=tags["manifest_sha256"],
+                source=found.source,
+                run_id=found.run_id or None,
+                gate_passed_against=int(against) if against else None,
+            )
+
+    def register(self, folder: Path, *, run_id: str, gate_passed_against: int | None = None) -> RegisteredModel:
+        """Keep a model folder with the run that made it. Raises WeightsError when the folder is not whole."""
+        manifest = verified_manifest(folder)
+        tags = {"model_version": manifest.model_version, "manifest_sha256": _sha256(folder / _MANIFEST)}
+        if gate_passed_against is not None:
+            tags["gate_passed_against"] = str(gate_passed_against)
+        with asking(self.uri):
+            client = mlflow_client(self.uri)
+            client.log_artifacts(run_id, str(folder), "model")
+            if not _registered(client):
+                client.create_registered_model(MODEL_NAME)
+            source = f"{client.get_run(run_id).info.artifact_uri}/model"
+            number = int(client.create_model_version(MODEL_NAME, source, run_id, tags=tags).version)
+        return self.numbered(number)
+
+    def set_challenger(self, number: int | None) -> None:
+        """Name the model that is to score beside the champion, or none."""
+        with asking(self.uri):
+            client = mlflow_client(self.uri)
+            if number is None:
+                client.delete_registered_model_alias(MODEL_NAME, "challenger")
+            else:
+                client.set_registered_model_alias(MODEL_NAME, "challenger", str(number))
+
+    def crown_first(self, number: int, *, by: str) -> Promotion:
+        """Make a model the champion of a registry that has none yet. Raises RegistryError when there is one."""
+        if self.named("champion") is not None:
+            raise RegistryError("there is a champion already")
+        return self._move("promote", None, number, by=by, reason="first champion")
+
+    def promote(self, number: int, *, by: str, reason: str = "") -> Promotion:
+        """Make a model the champion. Raises RegistryError unless the gate passed it against the present champion."""
+        model, champion = self.numbered(number), self.named("champion")
+        now = champion.number if champion else None
+        if now == number:
+            raise RegistryError(f"model {number} is the champion already")
+        if model.gate_passed_against is None:
+            raise RegistryError(f"model {number} didn't pass the gate")
+        if model.gate_passed_against != now:
+            raise RegistryError(
+                f"model {number} was judged against model {model.gate_passed_against}, but the champion is now {now}: "
+                "retrain and judge again"
+            )
+        return self._move("promote", now, number, by=by, reason=reason)
+
+    def rollback(self, *, by: str, reason: str = "") -> Promotion:
+        """Make the champion before this one champion again. Raises RegistryError when there was none."""
+        past: list[int] = []
+        for entry in self.promotions():
+            if entry.action == "promote":
+                past.append(entry.to_number)
+            else:
+                past.pop()
+        if len(past) < 2:
+            raise RegistryError("there is no earlier champion to go back to")
+        return self._move("rollback", past[-1], past[-2], by=by, reason=reason)
+
+    def promotions(self) -> list[Promotion]:
+        """Return every move of the champion's name, oldest first."""
+        if not self._exists():
+            return []
+        with asking(self.uri):
+            tags = _registered(mlflow_client(self.uri)).get("tags", {})
+            return [Promotion.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith("promotion.")]
+
+    def _move(
+        self, action: Literal["promote", "rollback"], old: int | None, new: int, *, by: str, reason: str
+    ) -> Promotion:
+        """Log before moving: a champion that nobody answers for is worse than an entry that came to nothing."""
+        entry = Promotion(at=datetime.now(UTC), by=by, action=action, from_number=old, to_number=new, reason=reason)
+        with asking(self.uri):
+            client = mlflow_client(self.uri)
+            key = f"promotion.{entry.at:%Y%m%dT%H%M%S.%f}.{uuid.uuid4().hex[:6]}"
+            client.set_registered_model_tag(MODEL_NAME, key, entry.model_dump_json())
+            client.set_registered_model_alias(MODEL_NAME, "champion", str(new))
+            if str(_registered(client)["aliases"].get("challenger")) == str(new):
+                client.delete_registered_model_alias(MODEL_NAME, "challenger")
+        return entry
+
+    def fetch(self, model: RegisteredModel, directory: Path) -> Path:
+        """Return the model's folder under `directory`, downloaded if need be, every file checked.
+
+        Raises WeightsError when it is not what was registered.
+        """
+        target = directory / model.manifest_sha256[:16]
+        if not target.exists():
+            directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=directory, prefix=".new-") as scratch:
+                got = self._download(model.source, Path(scratch))
+                _check(got, model)
+                got.rename(target)
+        try:
+            _check(target, model)
+        except WeightsError:
+            shutil.rmtree(target, ignore_errors=True)
+            raise
+        return target
+
+    def artifact(self, model: RegisteredModel, name: str) -> bytes | None:
+        """Return a file that the run kept beside the model, such as its report; None where there is none."""
+        if model.run_id is None:
+            return None
+        with tempfile.TemporaryDirectory() as scratch:
+            try:
+                return self._download(model.source.removesuffix("/model") + f"/{name}", Path(scratch)).read_bytes()
+            except (RegistryError, OSError):
+                return None
+
+    def _download(self, source: str, scratch: Path) -> Path:
+        with asking(self.uri):
+            mlflow_client(self.uri)
+            from mlflow.artifacts import download_artifacts
+
+            return Path(download_artifacts(artifact_uri=source, dst_path=str(scratch), tracking_uri=self.uri))
+
+    def _exists(self) -> bool:
+        path = self.uri.removeprefix("sqlite:///")
+        return path == self.uri or Path(path).exists()
+
+
+def mlflow_client(uri: str) -> Any:
+    """Return an MLflow client; importing MLflow takes seconds, so it happens here.
+
+    Raises RegistryError at once when a server behind `uri` doesn't answer: MLflow itself would try for minutes.
+    """
+    if uri.startswith(("http://", "https://")):
+        try:
+            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_ANSWER_TIMEOUT_S):  # noqa: S310
+                pass
+        except (OSError, ValueError) as error:
+            raise RegistryError(f"the tracking server {uri} doesn't answer: {error}") from error
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    from mlflow import MlflowClient
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if uri.startswith("sqlite:///"):
+        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _registered(client: Any) -> Mapping[str, Any]:
+    """Return aliases and tags of the registered model, nothing where there is none yet."""
+    found = client.search_registered_models(filter_string=f"name='{MODEL_NAME}'")
+    return {"aliases": found[0].aliases, "tags": found[0].tags} if found else {}
+
+
+def _check(folder: Path, model: RegisteredModel) -> None:
+    path = folder / _MANIFEST
+    if not path.is_file() or _sha256(path) != model.manifest_sha256:
+        raise WeightsError(f"model {model.number} is not the one that was registered: its manifest differs")
+    verified_manifest(folder)
+
+
+@contextmanager
+def asking(uri: str) -> Iterator[None]:
+    """Turn whatever MLflow, its database or the network raise into one error that names the registry."""
+    try:
+        yield
+    except ReviewError:
+        raise
+    except Exception as error:
+        raise RegistryError(f"the model registry {uri} can't be used: {error}") from error

@@ -1,6 +1,8 @@
 """The loop, whole, with the shipped model: a case in by API, a suggestion, a decision, an outcome, a refit."""
 
 import json
+import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 from models.case_file import CaseFile
 from models.domain import Case, Suggestion, parse_case
 from models.encoders import default_cache_dir
-from models.registry import SHIPPED_DIR, load_suggester
+from models.registry import SHIPPED_DIR, load_suggester, write_manifest
 from models.ruling import RULINGS
 from models.suggester import Suggester
 from models.vocabulary import Ruling
@@ -21,8 +23,11 @@ from serving.export import export_outcomes
 from serving.house import build_house
 from serving.records import Role
 from serving.settings import Settings
+from training.fit_rulings import ruling_table
+from training.outcome_table import outcome_table
 from training.photo_errors import load_photo_errors
-from training.retrain import refit_rulings, write_challenger
+from training.refit_rulings import refit_rulings
+from training.simulate import simulate
 from training.snapshot import read_snapshot
 from training.statement_pool import load_pool
 
@@ -59,10 +64,41 @@ def test_from_a_case_to_a_model_that_learned_from_its_decision(suggester: Sugges
     arbitrator = house.gatekeeper.add_user("lin", role=Role.ARBITRATOR, by="system:test")
     token = house.gatekeeper.make_token(arbitrator, label="test", by="system:test")
     client = TestClient(create_app(settings, house=house), headers={"Authorization": f"Bearer {token}"})
-    file = _file(next(case for case in _samples() if case.claim == "damaged"))
+    first, second = [_file(case) for case in _samples() if case.claim == "damaged"][:2]
+
+    suggestion = _decided_through_the_api(client, first, suggester, by_likelihood=min)
+    _decided_through_the_api(client, second, suggester, by_likelihood=max)
+    folder = export_outcomes(house.store, house.photo_intake, tmp_path / "outcomes", by="lin")
+    outcomes = read_snapshot(folder)
+    unlikely = outcomes[0].outcome.ruling
+    assert [one.provenance for one in outcomes] == ["disagreed", "agreed"]
+    assert set(outcomes[0].file.photos) == set(first.photos)
+
+    evidence = suggester.scorer.score([one.file for one in outcomes])
+    table = outcome_table(suggester, outcomes, evidence)
+    cases = simulate(
+        400, pool=load_pool(SHIPPED_DIR / "chat" / "pool.json"), photo_errors=load_photo_errors(SHIPPED_DIR), seed=1
+    )
+    refit = refit_rulings(
+        table.rows([0] * 20 + [1]), table.rows([]), simulated=ruling_table(cases), like=suggester.ruling, seed=1
+    )
+    challenger_dir = tmp_path / "challenger"
+    shutil.copytree(SHIPPED_DIR, challenger_dir)
+    refit.classifier.save(challenger_dir / "ruling")
+    version = write_manifest(challenger_dir, calibrated_on=refit.calibrated_on, trained_at=datetime.now(UTC))
+    challenger = load_suggester(challenger_dir, cache_dir=default_cache_dir())
+    again = challenger.suggest([first])[0]
+    assert again.model_version == version != suggestion.model_version
+    assert again.probabilities[unlikely] > suggestion.probabilities[unlikely] + 0.05
+    house.store.close()
+
+
+def _decided_through_the_api(
+    client: TestClient, file: CaseFile, suggester: Suggester, *, by_likelihood: Callable[..., Ruling]
+) -> Suggestion:
+    """Take a case in, have it scored, decide it on the likeliest or the unlikeliest ruling."""
     case = file.case
     place = f"/api/v1/cases/{case.platform}/{case.case_id}"
-
     assert client.post("/api/v1/cases", json=json.loads(case.model_dump_json())).status_code == 201
     for photo_id, data in file.photos.items():
         sent = client.put(f"{place}/photos/{photo_id}", content=data, headers={"Content-Type": "image/jpeg"})
@@ -71,38 +107,16 @@ def test_from_a_case_to_a_model_that_learned_from_its_decision(suggester: Sugges
     assert answer.status_code in (200, 201), answer.text
     suggestion = Suggestion.model_validate_json(answer.text)
     _same(suggestion, suggester.suggest([file])[0])
-
-    unlikely = min(RULINGS, key=lambda ruling: suggestion.probabilities[ruling])
     draft = {
-        "ruling": unlikely,
+        "ruling": by_likelihood(RULINGS, key=lambda ruling: suggestion.probabilities[ruling]),
         "suggestion_id": suggestion.suggestion_id,
         "reason": "照规则另判",
         "review_seconds": 41,
     }
-    decided = client.post(f"{place}/decision", json=draft, headers={"Idempotency-Key": "k1"})
+    decided = client.post(f"{place}/decision", json=draft, headers={"Idempotency-Key": case.case_id})
     assert decided.status_code == 201, decided.text
-    assert (decided.json()["decided_by"], decided.json()["agreed"]) == ("lin", False)
-
-    folder = export_outcomes(house.store, house.photo_intake, tmp_path / "outcomes", by="lin")
-    outcomes = read_snapshot(folder)
-    assert [(one.outcome.ruling, one.outcome.suggestion_shown) for one in outcomes] == [(unlikely, True)]
-    assert set(outcomes[0].file.photos) == set(file.photos)
-
-    refitted = refit_rulings(
-        suggester,
-        outcomes * 20,
-        pool=load_pool(SHIPPED_DIR / "chat" / "pool.json"),
-        photo_errors=load_photo_errors(SHIPPED_DIR),
-        seed=1,
-        n_train=300,
-        n_calibration=100,
-    )
-    version = write_challenger(refitted, champion_dir=SHIPPED_DIR, out=tmp_path / "challenger")
-    challenger = load_suggester(tmp_path / "challenger", cache_dir=default_cache_dir())
-    again = challenger.suggest([file])[0]
-    assert again.model_version == version != suggestion.model_version
-    assert again.probabilities[unlikely] > suggestion.probabilities[unlikely] + 0.05
-    house.store.close()
+    assert (decided.json()["decided_by"], decided.json()["agreed"]) == ("lin", by_likelihood is max)
+    return suggestion
 
 
 def test_the_same_suggestion_whatever_the_batch(suggester: Suggester) -> None:

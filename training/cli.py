@@ -12,13 +12,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from models.errors import ReviewError
+from training.cli_outcomes import models, promote, retrain, rollback
+from training.terminal import console, reported
 
 if TYPE_CHECKING:
     from training.evaluate import Evaluation
 
 app = typer.Typer(help="Fit and measure the models.", no_args_is_help=True, pretty_exceptions_enable=False)
-console = Console()
+for command in (retrain, promote, rollback, models):
+    app.command()(command)
 
 DataDir = Annotated[Path, typer.Option("--data", help="Folder with photos, texts and cases.", file_okay=False)]
 ModelDir = Annotated[Path | None, typer.Option("--model", help="Model folder; the shipped one by default.")]
@@ -46,7 +48,7 @@ def fit(
     if unknown:
         raise typer.BadParameter(f"unknown parts: {', '.join(sorted(unknown))}", param_hint="--parts")
     config = TrainingConfig(data_dir=_existing(data), weights_dir=_model(model), cache_dir=_cache(cache), seed=seed)
-    with _reported():
+    with reported():
         version = fit_all(config, parts=wanted, progress=console.print)
         console.print(f"model {version} in {config.weights_dir}; measuring it ...")
         evaluation = measure(
@@ -86,7 +88,7 @@ def evaluate(
 
     day = date.fromisoformat(ruled_on) if ruled_on else _today()
     folder = _model(model)
-    with _reported():
+    with reported():
         suggester = load_suggester(folder, cache_dir=_cache(cache))
         evaluation = measure(
             suggester,
@@ -116,36 +118,6 @@ def evaluate(
 
 
 @app.command()
-def retrain(
-    outcomes: Annotated[Path, typer.Option(help="A folder written by `evidence-review export-outcomes`.")],
-    out: Annotated[Path, typer.Option(help="New model folder to write; nothing is promoted.")],
-    model: ModelDir = None,
-    cache: CacheDir = None,
-    seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
-) -> None:
-    """Refit the ruling model on confirmed outcomes beside simulated cases, into a folder of its own."""
-    from models.registry import load_suggester
-    from training.photo_errors import load_photo_errors
-    from training.retrain import refit_rulings, write_challenger
-    from training.snapshot import read_snapshot
-    from training.statement_pool import load_pool
-
-    folder = _model(model)
-    with _reported():
-        decided = read_snapshot(outcomes)
-        classifier = refit_rulings(
-            load_suggester(folder, cache_dir=_cache(cache)),
-            decided,
-            pool=load_pool(folder / "chat" / "pool.json"),
-            photo_errors=load_photo_errors(folder),
-            seed=seed,
-        )
-        version = write_challenger(classifier, champion_dir=folder, out=out)
-    console.print(f"model {version} in {out}, learned from {len(decided)} outcomes")
-    console.print(f"serve it with EVIDENCE_REVIEW_MODEL_DIR={out}")
-
-
-@app.command()
 def sensitivity(
     model: ModelDir = None,
     n_cases: Annotated[int, typer.Option("--cases", help="Simulated cases a row.", min=100)] = 1000,
@@ -158,7 +130,7 @@ def sensitivity(
     from training.statement_pool import load_pool
 
     folder = _model(model)
-    with _reported():
+    with reported():
         rows = measure_sensitivity(
             RulingClassifier.load(folder / "ruling"),
             pool=load_pool(folder / "chat" / "pool.json"),
@@ -227,17 +199,6 @@ def _dim(message: str) -> None:
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-class _reported:  # noqa: N801
-    """Print one of our own errors as a sentence and leave with status 2."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, ReviewError):
-            console.print(f"[red]{error}[/red]")
-            raise typer.Exit(2) from error
 
 
 def _existing(folder: Path) -> Path:

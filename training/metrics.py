@@ -36,12 +36,14 @@ def bootstrap(
     n_rows: int | None = None,
     seed: int = 0,
     n_bootstrap: int = N_BOOTSTRAP,
+    level: float = 0.05,
 ) -> Figure:
     """Return statistic(all rows) with an interval from resampled groups.
 
     statistic : value on the rows of these indices; NaN where it isn't defined (such resamples are left out)
     groups : the group of each row
     n_rows : reported as n; default the number of rows
+    level : the interval leaves out this share of the resamples, half on each side
     """
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(codes == place) for place in range(len(names))]
@@ -53,7 +55,7 @@ def bootstrap(
         result = statistic(rows)
         if not np.isnan(result):
             drawn.append(result)
-    low, high = np.percentile(drawn, [2.5, 97.5]) if drawn else (value, value)
+    low, high = np.quantile(drawn, [level / 2, 1 - level / 2]) if drawn else (value, value)
     return Figure(float(value), float(min(low, value)), float(max(high, value)), n_rows or len(codes))
 
 

@@ -1,76 +1,245 @@
-"""Refitting of the ruling model on confirmed outcomes, beside simulated cases.
+"""A retraining, whole: outcomes in, a challenger judged against the champion and registered, nothing promoted.
 
-Outcomes given with the suggestion on screen count half: they may echo the machine. The result is a new model folder;
-nothing is promoted here, and the confidence still says that it was checked on simulated cases, for a handful of
-outcomes can't calibrate it. Knows nothing of the service.
+Everything happens in one tracked run under one lock. Whatever fails, the champion stays and the run says why. Knows the
+order of things; how to split, learn and judge is known elsewhere.
 """
 
+import json
 import shutil
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from models.case_file import CaseFile
+from models.domain import parse_case
 from models.errors import InputError
-from models.registry import write_manifest
-from models.ruling import RULINGS, RulingClassifier, features
-from models.suggester import Suggester
+from models.evidence import CaseEvidence
+from models.golden import write_golden
+from models.registry import SHIPPED_DIR, RegisteredModel, load_suggester, write_manifest
+from models.suggester import CalibratedOn, Suggester
+from training.behaviour import failed_behaviour
+from training.config import DATASETS_DIR, SEED
 from training.fit_rulings import N_CALIBRATION, N_TRAIN, ruling_table
-from training.photo_errors import PhotoErrors
-from training.simulate import simulate
-from training.snapshot import DecidedCase
-from training.statement_pool import StatementPool
+from training.gate import Verdict, answers, judge
+from training.gate_report import learning_curve, write_report
+from training.outcome_table import OutcomeTable, outcome_table
+from training.photo_errors import load_photo_errors
+from training.refit_rulings import Refit, refit_rulings
+from training.simulate import SimulatedCase, simulate
+from training.snapshot import DecidedCase, read_snapshots
+from training.splits import Splits, split
+from training.statement_pool import load_pool
+from training.suspects import suspects
+from training.tracking import Run, Tracking, only_one
 
-OUTCOME_WEIGHT = 20.0
-SHOWN_SHARE = 0.5
+FROZEN_SHARE = 0.2
+MIN_TO_FREEZE = 100
+_CHUNK = 32
+_BEHAVIOUR_SEED = 990_001
+Progress = Callable[[str], None]
+Loads = Callable[[Path], Suggester]
 
 
-def refit_rulings(
-    suggester: Suggester,
-    decided: Sequence[DecidedCase],
-    *,
-    pool: StatementPool,
-    photo_errors: PhotoErrors,
-    seed: int,
-    n_train: int = N_TRAIN,
-    n_calibration: int = N_CALIBRATION,
-) -> RulingClassifier:
-    """Return a ruling classifier learned from simulated cases and the decided ones, which weigh as 20 simulated each.
+@dataclass(frozen=True)
+class Retraining:
+    """What a retraining is given.
 
-    A blind outcome has its full weight, one given with the suggestion on screen half.
-    Raises InputError when there is no outcome to learn from.
+    snapshots : folders of outcomes; work_dir : for the lock and fetched models; n_simulated : cases simulated besides
+    n_behaviour : simulated cases that the behaviour tests run on
+    load : turns a model folder into a Suggester; default: `load_suggester`
     """
+
+    snapshots: tuple[Path, ...]
+    tracking: Tracking
+    work_dir: Path
+    cache_dir: Path
+    by: str
+    seed: int = SEED
+    n_simulated: int = N_TRAIN + N_CALIBRATION
+    n_behaviour: int = 300
+    samples: Path = DATASETS_DIR / "samples"
+    load: Loads | None = field(default=None, compare=False)
+
+    def suggester(self, folder: Path) -> Suggester:
+        return self.load(folder) if self.load else load_suggester(folder, cache_dir=self.cache_dir)
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What came of it. model : the registered challenger"""
+
+    model: RegisteredModel
+    verdict: Verdict
+    counts: dict[str, int]
+    calibrated_on: CalibratedOn
+
+
+def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
+    """Train, judge and register a challenger.
+
+    It becomes `ruling@challenger`, which scores beside the champion, if it passes the gate. Raises InputError on
+    outcomes that can't be used, RegistryError when the registry is away or another retraining runs.
+    """
+    with only_one(given.work_dir / "retrain.lock"):
+        abandoned = given.tracking.fail_abandoned()
+        if abandoned:
+            progress(f"marked {abandoned} abandoned run(s) failed")
+        with given.tracking.run("retrain", by=given.by) as run, tempfile.TemporaryDirectory() as scratch:
+            return _retrain(given, run, Path(scratch), progress)
+
+
+def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> Retrained:
+    progress("reading outcomes ...")
+    decided = read_snapshots(given.snapshots)
+    run.note({"snapshots": ", ".join(folder.name for folder in given.snapshots), "n_outcomes": len(decided)})
     if not decided:
-        raise InputError("holds no outcome to learn from", field="outcomes.jsonl")
-    simulated = simulate(n_train + n_calibration, pool=pool, photo_errors=photo_errors, seed=seed)
-    X, y_true = ruling_table(simulated)
-    evidence = suggester.scorer.score([one.file for one in decided])
-    rows = []
-    for one, piece in zip(decided, evidence, strict=True):
-        moment = one.outcome.decided_at or one.file.case.opened_at
-        ruled = suggester.rule(piece, ruled_on=moment.date())
-        rows.append(features(piece.case, ruled.findings, ruled.orders))
-    learned_X = np.vstack([X[:n_train], np.array(rows)])
-    learned_y = np.concatenate([y_true[:n_train], [RULINGS.index(one.outcome.ruling) for one in decided]])
-    shown = np.array([one.outcome.suggestion_shown is not False for one in decided])
-    weight = np.concatenate([np.ones(n_train), OUTCOME_WEIGHT * np.where(shown, SHOWN_SHARE, 1.0)])
-    classifier = RulingClassifier(C=suggester.ruling.C, alpha=suggester.ruling.alpha, seed=seed)
-    return classifier.fit(
-        learned_X,
-        learned_y.astype(np.intp),
-        calibration=(X[n_train:], y_true[n_train:]),
-        sample_weight=weight,
+        raise InputError("hold no decided case", field="outcomes")
+    champion_model = _champion(given, progress)
+    champion_dir = given.tracking.registry.fetch(champion_model, given.work_dir / "models")
+    champion = given.suggester(champion_dir)
+    run.note({"champion": champion_model.number, "seed": given.seed, "by": given.by})
+    splits = split(decided, frozen_keys=_frozen(given, run, decided, scratch))
+    counts = splits.counts()
+    run.measure({f"split.{name}": count for name, count in counts.items()})
+    progress(", ".join(f"{name} {count}" for name, count in counts.items() if count))
+    evidence = _scored(champion, decided, progress)
+    table = outcome_table(champion, decided, evidence)
+    progress(f"simulating {given.n_simulated} cases ...")
+    cases = _simulated(given, champion_dir, given.n_simulated, seed=given.seed)
+    simulated = ruling_table(cases)
+    progress("fitting the ruling model ...")
+    teaching, calibrating = table.rows(splits.teach), table.rows(splits.calibrate)
+    refit = refit_rulings(teaching, calibrating, simulated=simulated, like=champion.ruling, seed=given.seed)
+    folder = _write_challenger(given, refit, champion_dir, scratch / "model")
+    challenger = given.suggester(folder)
+    progress("judging challenger against champion ...")
+    behaviour = failed_behaviour(
+        challenger, _simulated(given, champion_dir, given.n_behaviour, seed=given.seed + _BEHAVIOUR_SEED)
     )
+    judged = _judged(table, splits)
+    old, new = answers(champion.ruling, judged.X), answers(challenger.ruling, judged.X)
+    verdict = judge(judged, old, new, failed_behaviour=behaviour, seed=given.seed)
+    report = scratch / "report"
+    report.mkdir()
+    doubtful = suspects(
+        teaching,
+        [decided[place].provenance for place in splits.teach],
+        classifier=champion.ruling,
+        seed=given.seed,
+        simulated=simulated,
+    )
+    _write_json_lines(report / "suspects.jsonl", [asdict(one) for one in doubtful])
+    curve = learning_curve(teaching, calibrating, judged, simulated=simulated, like=champion.ruling, seed=given.seed)
+    write_report(
+        report,
+        verdict=verdict,
+        judged=judged,
+        champion=old,
+        challenger=new,
+        curve=curve,
+        counts=counts,
+        doubtful=doubtful,
+        names=(champion.model_version, challenger.model_version),
+        calibrated_on=refit.calibrated_on,
+    )
+    run.keep(report)
+    run.measure(
+        {"gate.passed": float(verdict.passed), "gate.certainty": verdict.certainty, "gate.n_gold": verdict.n_gold}
+    )
+    for one in verdict.overall:
+        run.measure({f"champion.{one.name}": one.champion, f"challenger.{one.name}": one.challenger})
+    model = given.tracking.registry.register(
+        folder, run_id=run.run_id, gate_passed_against=champion_model.number if verdict.passed else None
+    )
+    if verdict.passed:
+        given.tracking.registry.set_challenger(model.number)
+    return Retrained(model, verdict, counts, refit.calibrated_on)
 
 
-def write_challenger(classifier: RulingClassifier, *, champion_dir: Path, out: Path) -> str:
-    """Write a whole model folder: the champion's evidence models with this ruling model. Returns its version.
+def _champion(given: Retraining, progress: Progress) -> RegisteredModel:
+    """Return the champion; on an empty registry the shipped model becomes it."""
+    registry = given.tracking.registry
+    champion = registry.named("champion")
+    if champion is not None:
+        return champion
+    progress("registering the shipped model as the first champion ...")
+    with given.tracking.run("first champion", by=given.by) as run, tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        shutil.copytree(SHIPPED_DIR, folder)
+        _add_golden(given, folder, calibrated_on="simulated")
+        model = registry.register(folder, run_id=run.run_id)
+        registry.crown_first(model.number, by=given.by)
+    return model
 
-    Raises InputError when `out` is already there.
-    """
-    if out.exists():
-        raise InputError("is already there", field=str(out))
+
+def _frozen(given: Retraining, run: Run, decided: Sequence[DecidedCase], scratch: Path) -> frozenset[str]:
+    """Return the frozen hold-out, drawn once, as soon as there are enough gold cases, and never again."""
+    known = given.tracking.frozen_keys()
+    gold = sorted(one.key for one in decided if one.is_gold)
+    if known is not None or len(gold) < MIN_TO_FREEZE:
+        return known or frozenset()
+    drawn = np.random.default_rng(given.seed).permutation(len(gold))[: round(FROZEN_SHARE * len(gold))]
+    keys = frozenset(gold[place] for place in drawn)
+    run.freeze(keys, scratch=scratch)
+    return keys
+
+
+def _scored(suggester: Suggester, decided: Sequence[DecidedCase], progress: Progress) -> list[CaseEvidence]:
+    evidence: list[CaseEvidence] = []
+    for start in range(0, len(decided), _CHUNK):
+        evidence += suggester.scorer.score([one.file for one in decided[start : start + _CHUNK]])
+        progress(f"scored {len(evidence)} of {len(decided)} cases")
+    return evidence
+
+
+def _simulated(given: Retraining, folder: Path, n_cases: int, *, seed: int) -> list[SimulatedCase]:
+    pool, errors = load_pool(folder / "chat" / "pool.json"), load_photo_errors(folder)
+    return simulate(n_cases, pool=pool, photo_errors=errors, seed=seed)
+
+
+def _judged(table: OutcomeTable, splits: Splits) -> OutcomeTable:
+    judged = table.rows(splits.judged)
+    parts = ["frozen"] * len(splits.frozen) + ["newest"] * len(splits.newest)
+    judged.slices["judged"] = np.array(parts, np.str_)
+    return judged
+
+
+def _write_challenger(given: Retraining, refit: Refit, champion_dir: Path, out: Path) -> Path:
+    """Write a whole model folder: the champion's evidence models with the new ruling model and its golden cases."""
     shutil.copytree(champion_dir, out)
-    classifier.save(out / "ruling")
-    return write_manifest(out, calibrated_on="simulated", trained_at=datetime.now(UTC))
+    refit.classifier.save(out / "ruling")
+    _add_golden(given, out, calibrated_on=refit.calibrated_on)
+    return out
+
+
+def _add_golden(given: Retraining, folder: Path, *, calibrated_on: CalibratedOn) -> None:
+    now = datetime.now(UTC)
+    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now)
+    write_golden(given.suggester(folder), golden_files(given.samples), folder, ruled_on=now)
+    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now)
+
+
+def golden_files(samples: Path, *, n_cases: int = 6) -> list[CaseFile]:
+    """Return sample cases of different claims, with their photos."""
+    lines = (samples / "cases.jsonl").read_text(encoding="utf-8").splitlines()
+    cases = [parse_case(line, source="cases.jsonl") for line in lines if line.strip()]
+    first_of = {case.claim: case for case in reversed(cases)}
+    return [
+        CaseFile(
+            case,
+            {
+                photo.photo_id: (samples / photo.path).read_bytes()
+                for photo in case.photos
+                if photo.path is not None and (samples / photo.path).is_file()
+            },
+        )
+        for case in list(first_of.values())[:n_cases]
+    ]
+
+
+def _write_json_lines(path: Path, rows: Sequence[dict[str, object]]) -> None:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")

@@ -3,23 +3,67 @@
 A snapshot whose files differ from its manifest is refused whole. Knows nothing of models.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
 from models.case_file import CaseFile
-from models.domain import Outcome, parse_case
+from models.domain import Outcome, PhotoTruth, StatementTruth, parse_case
 from models.errors import CaseFormatError, InputError
 from models.snapshot import verify
+from models.vocabulary import Ruling
+from training.provenance import GOLD, Provenance, label_of, provenance_of
+
+Truth = TypeVar("Truth", StatementTruth, PhotoTruth)
 
 
 @dataclass(frozen=True)
 class DecidedCase:
-    """A case as it was judged, and the outcome."""
+    """A case as it was judged, and the outcome; what people corrected in the machine's reading of it, if anything."""
 
     file: CaseFile
     outcome: Outcome
+    statements: tuple[StatementTruth, ...] = ()
+    photos: tuple[PhotoTruth, ...] = ()
+
+    @property
+    def key(self) -> str:
+        return f"{self.file.case.platform}/{self.file.case.case_id}"
+
+    @property
+    def moment(self) -> datetime:
+        """When it was decided; when it was opened where nobody noted that."""
+        return self.outcome.decided_at or self.file.case.opened_at
+
+    @property
+    def provenance(self) -> Provenance:
+        return provenance_of(self.outcome)
+
+    @property
+    def is_gold(self) -> bool:
+        return self.provenance in GOLD
+
+    @property
+    def label(self) -> Ruling:
+        return label_of(self.outcome)
+
+
+def read_snapshots(folders: Sequence[Path]) -> list[DecidedCase]:
+    """Return the decided cases of all folders in order of decision; of a case told twice the later one stands.
+
+    Raises InputError naming the file that is missing or altered.
+    """
+    latest: dict[str, DecidedCase] = {}
+    for folder in folders:
+        for one in read_snapshot(folder):
+            known = latest.get(one.key)
+            if known is None or known.moment <= one.moment:
+                latest[one.key] = one
+    return sorted(latest.values(), key=lambda one: (one.moment, one.key))
 
 
 def read_snapshot(folder: Path) -> list[DecidedCase]:
@@ -34,6 +78,8 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
             if photo.path is not None and (folder / photo.path).is_file()
         }
         files[(case.platform, case.case_id)] = CaseFile(case, photos)
+    said = _corrections(folder / "statements.jsonl", StatementTruth)
+    shown = _corrections(folder / "photos.jsonl", PhotoTruth)
     decided = []
     for number, line in enumerate(_lines(folder / "outcomes.jsonl"), start=1):
         try:
@@ -47,8 +93,27 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
         ]
         if len(matching) != 1:
             raise InputError(f"{outcome.case_id} fits {len(matching)} cases", field=f"outcomes.jsonl:{number}")
-        decided.append(DecidedCase(matching[0], outcome))
+        decided.append(
+            DecidedCase(
+                matching[0],
+                outcome,
+                tuple(one for one in said if one.case_id == outcome.case_id),
+                tuple(one for one in shown if one.case_id == outcome.case_id),
+            )
+        )
     return decided
+
+
+def _corrections(path: Path, kind: type[Truth]) -> list[Truth]:
+    if not path.is_file():
+        return []
+    found = []
+    for number, line in enumerate(_lines(path), start=1):
+        try:
+            found.append(kind.model_validate_json(line, strict=True))
+        except ValidationError as error:
+            raise CaseFormatError([(kind.__name__, str(error))], source=f"{path.name}:{number}") from error
+    return found
 
 
 def _lines(path: Path) -> list[str]:

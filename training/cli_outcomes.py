@@ -1,0 +1,126 @@
+"""The commands of `evidence-train` that learn from outcomes: retrain, promote, rollback, models.
+
+Wires options and progress; holds no rules.
+"""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from models.errors import InputError
+from training.terminal import console, reported
+
+if TYPE_CHECKING:
+    from training.tracking import Tracking
+
+Registry = Annotated[
+    str,
+    typer.Option(help="MLflow tracking address.", envvar="EVIDENCE_REVIEW_REGISTRY_URI"),
+]
+WorkDir = Annotated[
+    Path, typer.Option("--work", help="Folder of artifacts, fetched models and the lock.", file_okay=False)
+]
+By = Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")]
+DEFAULT_REGISTRY = "sqlite:///var/mlflow/registry.db"
+DEFAULT_WORK = Path("var/mlflow")
+
+
+def retrain(
+    outcomes: Annotated[
+        list[Path], typer.Option(help="A folder of outcomes, or the folder that holds them; may be given again.")
+    ],
+    registry: Registry = DEFAULT_REGISTRY,
+    work: WorkDir = DEFAULT_WORK,
+    by: By = None,
+    cache: Annotated[Path | None, typer.Option(help="Where prepared encoders are kept.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
+    simulated: Annotated[int, typer.Option(help="Simulated cases learned from besides.", min=300)] = 12_000,
+) -> None:
+    """Train a challenger on outcomes, judge it against the champion and register it. Nothing is promoted."""
+    from models.encoders import default_cache_dir
+    from training.retrain import Retraining
+    from training.retrain import retrain as run
+
+    with reported():
+        done = run(
+            Retraining(
+                snapshots=tuple(folder for given in outcomes for folder in _snapshots(given)),
+                tracking=_tracking(registry, work),
+                work_dir=work,
+                cache_dir=cache or default_cache_dir(),
+                by=by or getpass.getuser(),
+                seed=seed,
+                n_simulated=simulated,
+            ),
+            progress=_say,
+        )
+    verdict = done.verdict
+    _say(f"model {done.model.number} ({done.model.model_version}), calibrated on {done.calibrated_on} cases")
+    if verdict.passed:
+        _say(
+            f"passed the gate on {verdict.n_gold} cases; `evidence-train promote {done.model.number}` makes it champion"
+        )
+    else:
+        _say("refused by the gate: " + "; ".join(verdict.reasons))
+
+
+def promote(
+    number: Annotated[int, typer.Argument(help="The model's number in the registry.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    work: WorkDir = DEFAULT_WORK,
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Make a model that passed the gate the champion. The service takes it up by itself."""
+    with reported():
+        moved = _tracking(registry, work).registry.promote(number, by=by or getpass.getuser(), reason=reason)
+        _say(f"champion: model {moved.to_number} instead of {moved.from_number}, by {moved.by}")
+
+
+def rollback(
+    registry: Registry = DEFAULT_REGISTRY,
+    work: WorkDir = DEFAULT_WORK,
+    by: By = None,
+    reason: Annotated[str, typer.Option(help="Why.")] = "",
+) -> None:
+    """Make the champion before this one champion again."""
+    with reported():
+        moved = _tracking(registry, work).registry.rollback(by=by or getpass.getuser(), reason=reason)
+        _say(f"champion: model {moved.to_number} again instead of {moved.from_number}, by {moved.by}")
+
+
+def models(registry: Registry = DEFAULT_REGISTRY, work: WorkDir = DEFAULT_WORK) -> None:
+    """Show champion and challenger, and who promoted what."""
+    with reported():
+        known = _tracking(registry, work).registry
+        for alias in ("champion", "challenger"):
+            model = known.named(alias)
+            _say(f"{alias}: " + (f"model {model.number} ({model.model_version})" if model else "none"))
+        table = Table("at", "by", "action", "from", "to", "reason")
+        for entry in known.promotions():
+            old = str(entry.from_number) if entry.from_number else ""
+            table.add_row(f"{entry.at:%Y-%m-%d %H:%M}", entry.by, entry.action, old, str(entry.to_number), entry.reason)
+        console.print(table)
+
+
+def _tracking(uri: str, work: Path) -> "Tracking":
+    from training.tracking import Tracking
+
+    return Tracking(uri, artifact_dir=work / "artifacts")
+
+
+def _snapshots(folder: Path) -> list[Path]:
+    """Return the folder itself if it is a snapshot, else those in it. Raises InputError where there is none."""
+    if (folder / "manifest.json").is_file():
+        return [folder]
+    found = sorted(path.parent for path in folder.glob("*/manifest.json")) if folder.is_dir() else []
+    if not found:
+        raise InputError("holds no exported outcomes", field=str(folder))
+    return found
+
+
+def _say(message: str) -> None:
+    console.print(message, markup=False, soft_wrap=True)
