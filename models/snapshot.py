@@ -1,7 +1,7 @@
 """The folder that carries labelled outcomes from the service to training: sealed whole, named by what it holds.
 
-outcomes.jsonl, cases.jsonl, photos/ by digest, corrections where people made any (statements.jsonl, photos.jsonl), and
-manifest.json with the sha256 of every file. Knows nothing of stores, models or what the rows mean.
+outcomes.jsonl, cases.jsonl, photos/ by digest, corrections.jsonl where people made any, and manifest.json with the
+sha256 of every file. Knows nothing of stores, models or what the rows mean.
 """
 
 import hashlib

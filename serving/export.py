@@ -12,7 +12,9 @@ from typing import Any
 from models.domain import Case, Outcome
 from models.privacy import Sealer, mask, masked_case, pseudonym
 from models.snapshot import add_photo, seal, write_rows
+from models.truth import EvidenceCorrection
 from serving.audit import Action
+from serving.desk_records import Correction
 from serving.photo_intake import PhotoIntake
 from serving.records import ExportedDecision
 from serving.refusals import PhotoCorruptError, StorageError
@@ -33,8 +35,9 @@ def export_outcomes(
 ) -> Path:
     """Write the standing decisions of [since, until) under `directory` and return the new folder.
 
-    The folder holds outcomes.jsonl, cases.jsonl (the version that was judged), photos/ by digest and manifest.json
-    with every file's sha256. Its name is a digest of its content: the same decisions give the same folder.
+    The folder holds outcomes.jsonl, cases.jsonl (the version that was judged), corrections.jsonl (what people found
+    misread in these cases, whenever), photos/ by digest and manifest.json with every file's sha256. Its name is a
+    digest of its content: the same decisions give the same folder.
     sealer : if given, what is masked can be opened again with its key
     Raises StorageError when the folder can't be written.
     """
@@ -47,6 +50,10 @@ def export_outcomes(
     try:
         write_rows(draft / "outcomes.jsonl", [_outcome(item, sealer) for item in decided])
         write_rows(draft / "cases.jsonl", [_case(item, photos, draft, sealer) for item in decided])
+        exported = {(item.decision.platform, item.decision.case_id) for item in decided}
+        corrections = [one for one in store.corrections_between() if (one.platform, one.case_id) in exported]
+        if corrections:
+            write_rows(draft / "corrections.jsonl", [_correction(one, sealer) for one in corrections])
         about = {
             "since": since.isoformat() if since else None,
             "until": until.isoformat() if until else None,
@@ -85,6 +92,24 @@ def _outcome(item: ExportedDecision, sealer: Sealer | None) -> dict[str, Any]:
         model_version=decision.model_version,
     )
     return outcome.model_dump(mode="json")
+
+
+def _correction(item: Correction, sealer: Sealer | None) -> dict[str, Any]:
+    said = item.said
+    correction = EvidenceCorrection(
+        platform=item.platform,
+        case_id=item.case_id,
+        kind=said.kind,
+        ref=said.ref,
+        label=said.label,
+        holds=said.holds,
+        damaged=said.damaged,
+        region=said.region,
+        matches_listing=said.matches_listing,
+        corrected_by=pseudonym("p", item.corrected_by, platform="desk", sealer=sealer),
+        corrected_at=item.corrected_at,
+    )
+    return correction.model_dump(mode="json")
 
 
 def _case(item: ExportedDecision, photos: PhotoIntake, folder: Path, sealer: Sealer | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The commands of `evidence-train` that learn from outcomes: retrain, promote, rollback, models.
+"""The commands of `evidence-train` that learn from outcomes: import-outcomes, retrain, promote, rollback, models.
 
 Wires options and progress; holds no rules.
 """
@@ -26,6 +26,24 @@ WorkDir = Annotated[
 By = Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")]
 DEFAULT_REGISTRY = "sqlite:///var/mlflow/registry.db"
 DEFAULT_WORK = Path("var/mlflow")
+
+
+def import_outcomes(
+    table: Annotated[Path, typer.Argument(help="CSV, JSONL or Parquet, one outcome a row.")],
+    cases: Annotated[Path, typer.Option(help="The cases, JSON Lines in the intake format.")],
+    mapping: Annotated[Path | None, typer.Option(help="YAML: which column and which value is what.")] = None,
+    photos: Annotated[Path | None, typer.Option(help="Photos folder; default: the cases' own.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the snapshot.")] = Path("datasets/outcomes"),
+) -> None:
+    """Take outcomes that were decided elsewhere; each refused row is reported with its line and reason."""
+    from training.import_outcomes import import_outcomes as run
+
+    with reported():
+        done = run(table, cases=cases, mapping=mapping, directory=out, photos=photos)
+        for one in done.refused:
+            _say(f"line {one.line} ({one.case_id}): {one.reason}")
+        _say(f"{done.n_taken} taken, {len(done.refused)} refused ({out / 'refused.jsonl'})")
+        _say(str(done.folder))
 
 
 def retrain(

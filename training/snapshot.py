@@ -7,18 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TypeVar
 
 from pydantic import ValidationError
 
 from models.case_file import CaseFile
-from models.domain import Outcome, PhotoTruth, StatementTruth, parse_case
+from models.domain import Outcome, parse_case
 from models.errors import CaseFormatError, InputError
 from models.snapshot import verify
+from models.truth import EvidenceCorrection
 from models.vocabulary import Ruling
 from training.provenance import GOLD, Provenance, label_of, provenance_of
-
-Truth = TypeVar("Truth", StatementTruth, PhotoTruth)
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,7 @@ class DecidedCase:
 
     file: CaseFile
     outcome: Outcome
-    statements: tuple[StatementTruth, ...] = ()
-    photos: tuple[PhotoTruth, ...] = ()
+    corrections: tuple[EvidenceCorrection, ...] = ()
 
     @property
     def key(self) -> str:
@@ -78,8 +75,7 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
             if photo.path is not None and (folder / photo.path).is_file()
         }
         files[(case.platform, case.case_id)] = CaseFile(case, photos)
-    said = _corrections(folder / "statements.jsonl", StatementTruth)
-    shown = _corrections(folder / "photos.jsonl", PhotoTruth)
+    corrections = _corrections(folder / "corrections.jsonl")
     decided = []
     for number, line in enumerate(_lines(folder / "outcomes.jsonl"), start=1):
         try:
@@ -93,26 +89,22 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
         ]
         if len(matching) != 1:
             raise InputError(f"{outcome.case_id} fits {len(matching)} cases", field=f"outcomes.jsonl:{number}")
-        decided.append(
-            DecidedCase(
-                matching[0],
-                outcome,
-                tuple(one for one in said if one.case_id == outcome.case_id),
-                tuple(one for one in shown if one.case_id == outcome.case_id),
-            )
-        )
+        file = matching[0]
+        key = file.case.platform, file.case.case_id
+        own = tuple(one for one in corrections if (one.platform, one.case_id) == key)
+        decided.append(DecidedCase(file, outcome, own))
     return decided
 
 
-def _corrections(path: Path, kind: type[Truth]) -> list[Truth]:
+def _corrections(path: Path) -> list[EvidenceCorrection]:
     if not path.is_file():
         return []
     found = []
     for number, line in enumerate(_lines(path), start=1):
         try:
-            found.append(kind.model_validate_json(line, strict=True))
+            found.append(EvidenceCorrection.model_validate_json(line, strict=True))
         except ValidationError as error:
-            raise CaseFormatError([(kind.__name__, str(error))], source=f"{path.name}:{number}") from error
+            raise CaseFormatError([("correction", str(error))], source=f"{path.name}:{number}") from error
     return found
 
 

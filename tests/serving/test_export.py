@@ -8,14 +8,16 @@ from pathlib import Path
 import pytest
 
 from models.domain import DecisionDraft, Outcome, parse_case
-from models.vocabulary import Ruling, Stage
+from models.vocabulary import Ruling, Stage, StatementLabel
 from serving.case_files import read_case_file
+from serving.desk_records import CorrectionDraft
 from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, Role, WithdrawalDraft
 from serving.refusals import StorageError
 from tests.builders import build_case, hours, photo_bytes
 from tests.serving.conftest import user_of
+from training.snapshot import read_snapshot
 
 CHAT = [
     {"message_id": "m1", "at": hours(50), "speaker": "buyer", "text": "碎了，我电话13812345678", "photo_ids": ["p1"]}
@@ -142,3 +144,17 @@ def test_a_leads_review_says_whether_it_changed_the_ruling(house: House) -> None
     outcome = Outcome.model_validate_json(rows(export(house) / "outcomes.jsonl")[0])
     assert (outcome.stage, outcome.ruling, outcome.changed_on_lead_review) == ("lead_review", "refund", True)
     assert outcome.overturned_on_appeal is None
+
+
+def test_corrections_travel_with_their_case_and_training_reads_them(house: House) -> None:
+    key = decide(house)
+    draft = CorrectionDraft(kind="statement", ref="m1", label=StatementLabel.CLAIMS_DAMAGE, holds=False)
+    house.store.correct(key, draft, by=user_of(house, Role.ARBITRATOR))
+    taken_back = house.store.correct(
+        key, CorrectionDraft(kind="photo", ref="p1", damaged=True), by=user_of(house, Role.ARBITRATOR)
+    )
+    house.store.withdraw_correction(key, taken_back.correction_id, by=user_of(house, Role.ARBITRATOR))
+    (decided,) = read_snapshot(export(house))
+    (correction,) = decided.corrections
+    assert (correction.ref, correction.label, correction.holds) == ("m1", "claims_damage", False)
+    assert correction.corrected_by != "test-arbitrator"
