@@ -10,9 +10,18 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, Field, ValidationError, model_validator
 
 from models.errors import CaseFormatError
+from models.fields import Count as Count
+from models.fields import Currency as Currency
+from models.fields import Frozen as Frozen
+from models.fields import Identifier as Identifier
+from models.fields import Money as Money
+from models.fields import Probability as Probability
+from models.fields import RelativePath as RelativePath
+from models.fields import ShortText as ShortText
+from models.fields import Text as Text
 from models.vocabulary import (
     AbstainReason,
     Claim,
@@ -30,40 +39,6 @@ from models.vocabulary import (
     Stage,
     StatementLabel,
 )
-
-
-def _storable(text: str) -> str:
-    """Refuse text that no database or JSON file can hold: NUL and lone surrogates."""
-    if "\x00" in text:
-        raise ValueError("holds a NUL character")
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        raise ValueError("holds a lone surrogate") from error
-    return text
-
-
-def _relative(path: str) -> str:
-    drive = ":" in path[:3] and "://" not in path
-    if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or drive:
-        raise ValueError("must be relative to the photos folder, or its URL, and stay inside it")
-    return path
-
-
-Text = Annotated[str, Field(max_length=20_000), AfterValidator(_storable)]
-Identifier = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_storable)]
-ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
-RelativePath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable), AfterValidator(_relative)]
-Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1, le=1_000_000)]
-Money = Annotated[int, Field(ge=0, le=10**12)]
-
-
-class Frozen(BaseModel):
-    """Base of every domain type: immutable, unknown keys refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
 class Listing(Frozen):
@@ -317,10 +292,25 @@ class Suggestion(Frozen):
         return max(self.probabilities, key=lambda ruling: self.probabilities[ruling])
 
 
+class EvidenceAsk(Frozen):
+    """What a decision that asks for evidence asks for, and of whom."""
+
+    party: Party
+    what: ShortText = ""
+    text: RequestText
+
+
+class EvidenceAsked(EvidenceAsk):
+    """The same with the deadline that the rule pack's clock gives; null where the pack sets none."""
+
+    due_at: AwareDatetime | None = None
+
+
 class DecisionDraft(Frozen):
     """What an arbitrator sends: a ruling, its remedy and reason, and what was on the screen.
 
-    `suggestion_id` is the suggestion that was on screen, null when there was none.
+    `suggestion_id` is the suggestion that was on screen, null when there was none. `request` goes with
+    `request_evidence`; `distinguishes` says why a ruling departs from comparable earlier ones.
     """
 
     ruling: Ruling
@@ -329,11 +319,17 @@ class DecisionDraft(Frozen):
     responsible: Responsible | None = None
     remedy: Remedy | None = None
     reason: Text = ""
+    request: EvidenceAsk | None = None
+    distinguishes: Text = ""
     review_seconds: Annotated[float, Field(ge=0, le=86_400 * 30)] | None = None
 
 
 class Decision(Frozen):
-    """A person's ruling on a version of a case. Append-only; a withdrawal is an event of its own."""
+    """A person's ruling on a version of a case. Append-only; a withdrawal is an event of its own.
+
+    blind : made before anybody had seen what the machine says of the case
+    four_eyes : a first ruling that a lead must review before it counts
+    """
 
     decision_id: str
     case_id: str
@@ -352,6 +348,10 @@ class Decision(Frozen):
     model_version: str | None
     input_digest: str | None
     review_seconds: float | None
+    blind: bool = False
+    four_eyes: bool = False
+    request: EvidenceAsked | None = None
+    distinguishes: str = ""
 
 
 class Outcome(Frozen):

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from models.domain import Case, Frozen
 from models.errors import RulePackError
@@ -62,12 +62,31 @@ class Burden(Frozen):
         raise RulePackError("no outcome fits: the last one must have no condition")
 
 
+class WorkingHours(Frozen):
+    """The hours of a day that count, on a clock `utc_offset` hours ahead of UTC."""
+
+    opens: int = Field(ge=0, le=23)
+    closes: int = Field(ge=1, le=24)
+    weekdays_only: bool = False
+    utc_offset: float = Field(8, ge=-12, le=14)
+
+    @model_validator(mode="after")
+    def _opens_before_closing(self) -> Self:
+        if self.opens >= self.closes:
+            raise ValueError("opens must be earlier than closes")
+        return self
+
+
 class Clock(Frozen):
-    """A deadline in hours. `verified` is false where no published rule was read for it."""
+    """A deadline in hours, of which only the working ones count where `working` is given.
+
+    `verified` is false where no published rule was read for it; `counted` says in words what counts.
+    """
 
     hours: int = Field(gt=0)
     verified: bool
     counted: str = "all hours"
+    working: WorkingHours | None = None
 
 
 class RulePack(Frozen):

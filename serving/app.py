@@ -13,9 +13,10 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 
-from serving.api import cases, corrections, decisions, health, people, photos, suggestions
+from serving.api import cases, corrections, decisions, desk, health, people, photos, suggestions
 from serving.api.documents import TAGS, install_document
 from serving.deps import SignedIn
+from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
 from serving.house import House, build_house
 from serving.rate_limit import RateLimit
@@ -24,6 +25,7 @@ from serving.settings import Settings
 from serving.traffic import Figures, Traffic
 from serving.web import pages
 
+_KEEPER_PAUSE_S = 5.0
 _STATIC = Path(__file__).parent / "web" / "static"
 _DESCRIPTION = (
     "Reads the evidence of e-commerce disputes and suggests a ruling with a calibrated confidence and its reasons. "
@@ -41,9 +43,12 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         worker = built.worker() if built.scoring.suggester is not None else None
+        keeper = DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S)
+        keeper.start()
         if worker is not None:
             worker.start()
         yield
+        keeper.stop()
         if worker is not None:
             worker.stop()
         if house is None:
@@ -81,7 +86,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 def _api(app: FastAPI) -> APIRouter:
     """The routes of more words come first: a case id may hold slashes."""
     router = APIRouter()
-    for part in (health, people, photos, suggestions, decisions, corrections, cases):
+    for part in (health, people, photos, suggestions, decisions, corrections, desk, cases):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -64,7 +64,7 @@ def _take_in(house: House, case: Case, folder: Path, filer: User) -> bool:
 
 def score_samples(house: House, cases: DemoCases, *, progress: Progress) -> None:
     """Score the cases whose current version has no suggestion yet."""
-    waiting = [key for key in cases.keys if house.store.view(key).suggestion is None]
+    waiting = [key for key in cases.keys if house.store.newest_suggestion(house.store.version(key)) is None]
     for key in progress.track(waiting, description="Scoring", total=len(waiting)):
         version = house.store.version(key)
         suggestion = house.scoring.suggest(read_case_file(version, house.photos))
@@ -79,7 +79,8 @@ def overview(views: list[CaseView]) -> Table:
     for view in views:
         case, suggestion = view.case, view.suggestion
         if suggestion is None:
-            table.add_row(Text(case.case_id), case.claim, "not scored", "", "", "", "")
+            why = "hidden until decided" if view.hidden else "not scored"
+            table.add_row(Text(case.case_id), case.claim, why, "", "", "", "")
             continue
         table.add_row(
             Text(case.case_id),

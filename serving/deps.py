@@ -126,8 +126,13 @@ Reader = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITO
 Filer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.SERVICE, scope=Scope.FILE))]
 Scorer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.ENGINEER, Role.SERVICE, scope=Scope.SCORE))]
 Arbitrator = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, scope=Scope.DECIDE))]
+Overseer = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, Role.ENGINEER, scope=Scope.READ))]
+Lead = Annotated[Person, Depends(needs(Role.LEAD, scope=Scope.DECIDE))]
+Switcher = Annotated[Person, Depends(needs(Role.LEAD, Role.ENGINEER, scope=Scope.DECIDE))]
 PageReader = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR))]
 PageArbitrator = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD))]
+PageOverseer = Annotated[Person, Depends(page_needs(Role.LEAD, Role.AUDITOR))]
+PageLead = Annotated[Person, Depends(page_needs(Role.LEAD))]
 
 
 def case_key(

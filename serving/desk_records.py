@@ -7,8 +7,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from models.domain import Frozen, Identifier, Probability, ShortText
-from models.vocabulary import Platform, StatementLabel
+from models.domain import Frozen, Identifier, Probability, ShortText, Text
+from models.vocabulary import Claim, Party, Platform, StatementLabel
 
 CorrectionKind = Literal["statement", "photo", "listing_match"]
 Region = tuple[
@@ -67,3 +67,70 @@ class Correction(Frozen):
     corrected_by: Identifier
     corrected_at: AwareDatetime
     withdrawn_at: AwareDatetime | None = None
+
+
+class SwitchDraft(Frozen):
+    """What to switch off: a claim, a platform, one on the other, or everything where both are null."""
+
+    claim: Claim | None = None
+    platform: Platform | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Switch(Frozen):
+    """A kill switch: while it isn't ended, no suggestion of that kind is shown or computed."""
+
+    switch_id: str
+    claim: Claim | None
+    platform: Platform | None
+    reason: str
+    switched_off_by: str
+    switched_off_at: AwareDatetime
+    ended_by: str | None = None
+    ended_at: AwareDatetime | None = None
+
+    def covers(self, *, claim: str, platform: str) -> bool:
+        """Return whether suggestions on such a case are switched off by this."""
+        return self.ended_at is None and self.claim in (None, claim) and self.platform in (None, platform)
+
+
+class NoticeText(Frozen):
+    """What both parties are told, in both languages."""
+
+    zh: Text
+    en: Text
+
+
+class Notice(Frozen):
+    """A notice (处理结果) of one decision, sent at `send_after`, when the undo window is over, or before by hand."""
+
+    notice_id: str
+    decision_id: str
+    text: NoticeText
+    state: Literal["draft", "sent", "void"]
+    send_after: AwareDatetime
+    edited_by: str | None = None
+    edited_at: AwareDatetime | None = None
+    sent_at: AwareDatetime | None = None
+
+
+class StepAsideDraft(Frozen):
+    """Why one skips a case, or recuses oneself from it (回避)."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class AppealDraft(Frozen):
+    """Who appeals a decided case, and why (申诉)."""
+
+    filed_by: Party
+    reason: Text = ""
+
+
+class Appeal(Frozen):
+    platform: Platform
+    case_id: Identifier
+    filed_by: Party
+    reason: str
+    noted_by: str
+    filed_at: AwareDatetime

@@ -38,7 +38,7 @@ class House:
 
 def build_house(settings: Settings, suggester: SuggestsRulings | None = None) -> House:
     """Open the database, bring its schema up to date and wire the parts."""
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, policy=settings.desk_policy)
     store.migrate()
     photos = PhotoStore(settings.photo_dir)
     return House(

@@ -22,13 +22,29 @@ from models.domain import (
 )
 from models.vocabulary import Claim, Platform, Ruling, Stage
 
-SuggestionState = Literal["pending", "ready", "failed"]
+SuggestionState = Literal["pending", "ready", "failed", "off"]
+"""off: a lead switched suggestions off for this claim or platform."""
+Order = Literal["opened", "urgency"]
 
 
 class CaseStatus(StrEnum):
     OPEN = "open"
     AWAITING_EVIDENCE = "awaiting_evidence"
+    AWAITING_LEAD = "awaiting_lead"
+    APPEALED = "appealed"
     DECIDED = "decided"
+
+    @property
+    def stage(self) -> Stage | None:
+        """The stage that a case in this status waits for; None where no decision is due."""
+        return _DUE.get(self)
+
+
+_DUE = {
+    CaseStatus.OPEN: Stage.FIRST_REVIEW,
+    CaseStatus.AWAITING_LEAD: Stage.LEAD_REVIEW,
+    CaseStatus.APPEALED: Stage.APPEAL,
+}
 
 
 class Role(StrEnum):
@@ -123,8 +139,21 @@ class DecisionRecord(Frozen):
     end_reason: str = ""
 
 
+class Hold(Frozen):
+    """Who holds a case and until when. fence : rises with every change of hands"""
+
+    held_by: str
+    taken_at: AwareDatetime
+    held_until: AwareDatetime
+    fence: int
+
+
 class CaseView(Frozen):
-    """Everything the desk shows of a case at its current version."""
+    """Everything the desk shows of a case at its current version.
+
+    hidden : the machine's output is withheld until somebody has committed to a ruling
+    due_at, clock : when what happens by itself, under the rule pack's clock
+    """
 
     case: Case
     version: int
@@ -135,6 +164,11 @@ class CaseView(Frozen):
     suggestion: Suggestion | None
     suggestion_state: SuggestionState
     suggestion_problem: str | None = None
+    hidden: bool = False
+    due_at: AwareDatetime | None = None
+    clock: str | None = None
+    hold: Hold | None = None
+    assigned_to: str | None = None
     decisions: tuple[DecisionRecord, ...]
 
     @property
@@ -160,6 +194,12 @@ class QueueRow(Frozen):
     suggestion_state: SuggestionState
     ruling: Ruling | None = Field(None, description="The suggested ruling; null when there is none or it abstains.")
     confidence: float | None = None
+    hidden: bool = Field(False, description="Machine output is withheld until somebody has committed to a ruling.")
+    language: Literal["zh", "en"] = "zh"
+    due_at: AwareDatetime | None = None
+    clock: str | None = None
+    held_by: str | None = None
+    assigned_to: str | None = None
 
 
 class QueuePage(Frozen):
@@ -174,6 +214,10 @@ class QueueFilter(Frozen):
     min_paid_minor: int | None = None
     max_paid_minor: int | None = None
     within: tuple[Queue, ...] = ()
+    language: Literal["zh", "en"] | None = None
+    overdue: bool = Field(False, description="Only cases whose clock has run out.")
+    search: str | None = Field(None, max_length=128, description="Part of a case id or of the listing's title.")
+    assigned_to: str | None = Field(None, max_length=128, description="A user's name.")
 
 
 class EvidenceDraft(Frozen):

@@ -8,6 +8,11 @@ RefusalError                    (under models.errors.ReviewError)
 │   ├── AlreadyDecidedError         the stage has its decision
 │   ├── NothingToReviewError        a later stage or a withdrawal without a decision to stand on
 │   ├── StaleVersionError           the case has a newer version than the one judged
+│   ├── HeldError                   somebody else holds the case
+│   ├── LoadCapError                the person holds as many cases as one may
+│   ├── NoticeSentError             the notice has left and can't be edited
+│   ├── SuggestionHiddenError       the case is decided blind first; what the machine says stays hidden till then
+│   ├── SuggestionsOffError         a lead switched suggestions off for this kind of case
 │   └── NameTakenError              a user of that name exists
 ├── KeyReusedError              an Idempotency-Key came back with another body
 ├── StrangerError               nobody is signed in
@@ -74,6 +79,33 @@ class StaleVersionError(ConflictError):
     def __init__(self, *, judged: int, current: int) -> None:
         super().__init__(f"version {judged} was judged, but the case is now at version {current}")
         self.judged, self.current = judged, current
+
+
+class HeldError(ConflictError):
+    def __init__(self, *, held_by: str) -> None:
+        super().__init__(f"{held_by} holds this case now")
+        self.held_by = held_by
+
+
+class LoadCapError(ConflictError):
+    def __init__(self, *, cap: int) -> None:
+        super().__init__(f"one person may hold {cap} cases at a time; decide, skip or release one first")
+        self.cap = cap
+
+
+class NoticeSentError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("the notice was sent or taken back; it can't be changed any more")
+
+
+class SuggestionHiddenError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("this case is decided blind first; what the machine says is shown after the ruling")
+
+
+class SuggestionsOffError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("a lead has switched suggestions off for this claim or platform")
 
 
 class KeyReusedError(RefusalError):

@@ -3,10 +3,14 @@
 Knows nothing of what the settings are used for. Each is described for operators in docs/settings.md (tested).
 """
 
+from dataclasses import fields
 from pathlib import Path
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.vocabulary import Claim
+from serving.policy import DeskPolicy
 
 PREFIX = "EVIDENCE_REVIEW_"
 
@@ -50,6 +54,16 @@ class Settings(BaseSettings):
     privacy_key: SecretStr | None = Field(
         None, description="Key that opens masked values of exports again; 64 hexadecimal digits."
     )
+    blind_share: float = Field(DeskPolicy.blind_share, ge=0, le=1, description="Share of cases decided blind first.")
+    reason_required: bool = Field(DeskPolicy.reason_required, description="Whether a decision needs a reason.")
+    undo_minutes: float = Field(DeskPolicy.undo_minutes, ge=0, description="How long a decision may be taken back.")
+    four_eyes_minor: int = Field(DeskPolicy.four_eyes_minor, ge=0, description="Amount from which a lead reviews.")
+    four_eyes_claims: tuple[Claim, ...] = Field(
+        DeskPolicy.four_eyes_claims, description="Claims on which a lead reviews."
+    )
+    hold_minutes: float = Field(DeskPolicy.hold_minutes, gt=0, description="How long a taken case is held.")
+    cases_per_person: int = Field(DeskPolicy.cases_per_person, ge=1, description="Cases one person may hold at a time.")
+    skip_hours: float = Field(DeskPolicy.skip_hours, gt=0, description="How long a skipped case isn't offered again.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line kept.")
 
     @property
@@ -57,3 +71,8 @@ class Settings(BaseSettings):
         if self.secure_cookies is not None:
             return self.secure_cookies
         return self.host not in ("127.0.0.1", "::1", "localhost")
+
+    @property
+    def desk_policy(self) -> DeskPolicy:
+        """The settings of the desk, as what takes decisions asks for them."""
+        return DeskPolicy(**{field.name: getattr(self, field.name) for field in fields(DeskPolicy)})

@@ -80,7 +80,7 @@ class ScoringWorker:
         return True
 
     def _do(self, job: ScoreJob) -> None:
-        if not self.store.is_current(job):
+        if not self.store.is_wanted(job):
             self.store.drop_job(job)
             return
         try:

@@ -59,7 +59,12 @@ def _same(first: Suggestion, second: Suggestion) -> None:
 
 
 def test_from_a_case_to_a_model_that_learned_from_its_decision(suggester: Suggester, tmp_path: Path) -> None:
-    settings = Settings(database_url=f"sqlite:///{tmp_path}/review.db", photo_dir=tmp_path / "photos")
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/review.db",
+        photo_dir=tmp_path / "photos",
+        blind_share=0,
+        reason_required=False,
+    )
     house = build_house(settings, suggester)
     arbitrator = house.gatekeeper.add_user("lin", role=Role.ARBITRATOR, by="system:test")
     token = house.gatekeeper.make_token(arbitrator, label="test", by="system:test")

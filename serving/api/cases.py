@@ -1,6 +1,6 @@
 """Cases over HTTP: taking in, adding evidence, the queue, one case."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 
@@ -11,7 +11,7 @@ from models.vocabulary import Claim, Platform
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
 from serving.deps import CaseKeyDep, Filer, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.errors import problem_responses
-from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, QueueFilter, QueuePage
+from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, Order, QueueFilter, QueuePage
 
 router = APIRouter(prefix="/cases", tags=["cases"])
 
@@ -42,19 +42,30 @@ def list_cases(
     status: CaseStatus | None = None,
     min_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
     max_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
+    language: Literal["zh", "en"] | None = None,
+    overdue: bool = False,
+    search: Annotated[str | None, Query(max_length=128)] = None,
+    assigned_to: Annotated[str | None, Query(max_length=128)] = None,
+    order: Order = "opened",
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> QueuePage:
-    """List the queue, oldest case first. Ask for the next page with the cursor given."""
+    """List the queue, oldest case first, or by urgency: what happens by itself next, how much hangs on it, how sure
+    the machine is (left out on blind cases). Ask for the next page with the cursor given.
+    """
     wanted = QueueFilter(
         claim=claim,
         platform=platform,
         status=status,
         min_paid_minor=min_paid_minor,
         max_paid_minor=max_paid_minor,
+        language=language,
+        overdue=overdue,
+        search=search,
+        assigned_to=assigned_to,
         within=person.user.queues,
     )
-    return store.queue(wanted, cursor=cursor, limit=limit)
+    return store.queue(wanted, cursor=cursor, limit=limit, order=order)
 
 
 @router.post(

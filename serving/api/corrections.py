@@ -23,13 +23,13 @@ _EXAMPLE = {"kind": "statement", "ref": "m1", "label": "claims_damage", "holds":
 )
 def correct(person: Arbitrator, key: CaseKeyDep, body: JsonBody, store: StoreDep) -> Correction:
     """Say that a label, region or photo score is wrong, and what is right. Nothing is rescored at once."""
-    return store.correct(key, parse_draft(CorrectionDraft, body), by=person.user)
+    return store.desk.correct(key, parse_draft(CorrectionDraft, body), by=person.user)
 
 
 @router.get("/{platform}/{case_id:path}/corrections", responses=problem_responses(401, 403, 404, 422, 503))
 def list_corrections(person: Reader, key: CaseKeyDep, store: StoreDep) -> tuple[Correction, ...]:
     """List a case's corrections, oldest first, those taken back too."""
-    return store.corrections_of(key)
+    return store.desk.corrections(key)
 
 
 @router.delete(
@@ -40,4 +40,4 @@ def take_back(
     person: Arbitrator, key: CaseKeyDep, correction_id: Annotated[Identifier, Path()], store: StoreDep
 ) -> Correction:
     """Take a correction back: by whoever made it, or a lead. It stays on record."""
-    return store.withdraw_correction(key, correction_id, by=person.user)
+    return store.desk.withdraw_correction(key, correction_id, by=person.user)

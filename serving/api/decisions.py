@@ -10,11 +10,14 @@ from fastapi import APIRouter, Header
 from models.case_file import input_digest
 from models.domain import Decision, DecisionDraft
 from models.errors import InputError
+from models.rule_pack import shipped_rule_book
 from serving.api.documents import EXAMPLE_DECISION, json_body_of
 from serving.case_files import read_case_file
 from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, StoreDep, parse_draft
+from serving.desk_records import NoticeText
 from serving.errors import problem_responses
 from serving.house import House
+from serving.notice import write_notice
 from serving.records import CaseKey, DecisionRecord, WithdrawalDraft
 
 router = APIRouter(prefix="/cases", tags=["decisions"])
@@ -73,16 +76,24 @@ def decide(
     idempotency_key: str | None = None,
     digest: str = "",
 ) -> Decision:
-    """Record a decision of a signed-in person; the desk's pages call this too."""
-    file = read_case_file(house.store.version(key), house.photos)
+    """Record a decision of a signed-in person and draft its notice; the desk's pages call this too."""
+    version = house.store.version(key)
+    today = datetime.now(UTC).date()
+
+    def notice(decision: Decision) -> NoticeText:
+        shown = house.store.newest_suggestion(version) if decision.suggestion_shown else None
+        pack = shipped_rule_book().pack_for(version.case, ruled_on=today)
+        return write_notice(version.case, decision, suggestion=shown, pack=pack)
+
     return house.store.decide(
         key,
         draft,
         by=by.user,
-        input_digest=input_digest(file, ruled_on=datetime.now(UTC).date()),
+        input_digest=input_digest(read_case_file(version, house.photos), ruled_on=today),
         judged_version=judged_version,
         idempotency_key=idempotency_key,
         request_digest=digest,
+        write_notice=notice,
     )
 
 

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from models.domain import Case, DecisionDraft
-from serving.desk_records import CorrectionDraft
+from serving.desk_records import AppealDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
 from serving.errors import MEDIA_TYPE, Problem
 from serving.records import EvidenceDraft, WithdrawalDraft
 
@@ -77,7 +77,18 @@ EXAMPLE_DECISION: dict[str, Any] = {
     "review_seconds": 41.5,
 }
 
-_BODIES = (Case, EvidenceDraft, DecisionDraft, WithdrawalDraft, CorrectionDraft, Problem)
+_BODIES = (
+    Case,
+    EvidenceDraft,
+    DecisionDraft,
+    WithdrawalDraft,
+    CorrectionDraft,
+    StepAsideDraft,
+    AppealDraft,
+    NoticeText,
+    SwitchDraft,
+    Problem,
+)
 
 
 def json_body_of(*schemas: str, example: dict[str, Any], required: bool = True) -> dict[str, Any]:

@@ -13,7 +13,14 @@ from serving.case_files import read_case_file
 from serving.deps import CaseKeyDep, Filer, HouseDep, Scorer, read_body
 from serving.errors import problem_responses
 from serving.house import House
-from serving.refusals import ModelAbsentError, StaleVersionError
+from serving.records import CaseKey
+from serving.refusals import (
+    ModelAbsentError,
+    StaleVersionError,
+    SuggestionHiddenError,
+    SuggestionsOffError,
+    UnknownError,
+)
 
 router = APIRouter(tags=["suggestions"])
 
@@ -23,14 +30,22 @@ _MAX_PHOTOS = 200
 @router.post(
     "/cases/{platform}/{case_id:path}/suggestion",
     status_code=201,
-    responses=problem_responses(401, 403, 404, 412, 422, 503),
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 503),
 )
 def suggest_now(person: Filer, key: CaseKeyDep, house: HouseDep) -> Suggestion:
-    """Score a stored case now and keep the suggestion. 503 when no model is loaded."""
+    """Score a stored case now and keep the suggestion. 503 when no model is loaded.
+
+    409 while suggestions of its kind are switched off. On a case that is decided blind first the suggestion is kept
+    and 409 answered: it can be read once somebody has committed to a ruling.
+    """
+    if house.store.desk.is_off(key):
+        raise SuggestionsOffError
     version = house.store.version(key)
     suggestion = house.scoring.suggest(read_case_file(version, house.photos))
     if not house.store.keep_suggestion(version, suggestion, by=person.user.name):
         raise StaleVersionError(judged=version.version, current=house.store.version(key).version)
+    if house.store.view(key).hidden:
+        raise SuggestionHiddenError
     return suggestion
 
 
@@ -51,12 +66,16 @@ async def sent_case_file(request: Request, house: HouseDep, person: Scorer) -> C
 
 
 @router.post(
-    "/suggestions", responses=problem_responses(400, 401, 403, 413, 415, 422, 503), openapi_extra=STATELESS_BODY
+    "/suggestions", responses=problem_responses(400, 401, 403, 409, 413, 415, 422, 503), openapi_extra=STATELESS_BODY
 )
 def suggest_stateless(
     person: Scorer, file: Annotated[CaseFile, Depends(sent_case_file)], house: HouseDep
 ) -> Suggestion:
-    """Score the case and photos of this request. Nothing is stored."""
+    """Score the case and photos of this request. Nothing is stored.
+
+    409 for a case on file that is decided blind first, or while suggestions of its kind are switched off.
+    """
+    _check_shown(house, file.case)
     _check_photos(house, file)
     return house.scoring.suggest(file)
 
@@ -87,6 +106,18 @@ async def _photos_in(form: FormData, case: Case) -> dict[str, bytes]:
             raise InputError("was sent twice", field=photo_id)
         found[photo_id] = await part.read()
     return found
+
+
+def _check_shown(house: House, case: Case) -> None:
+    """A case on file that is blind isn't scored by another way. Raises SuggestionHiddenError, SuggestionsOffError."""
+    if any(switch.covers(claim=case.claim, platform=case.platform) for switch in house.store.desk.switches()):
+        raise SuggestionsOffError
+    try:
+        hidden = house.store.view(CaseKey(case.platform, case.case_id)).hidden
+    except UnknownError:
+        return
+    if hidden:
+        raise SuggestionHiddenError
 
 
 def _check_photos(house: House, file: CaseFile) -> None:

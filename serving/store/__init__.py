@@ -4,7 +4,8 @@ All SQL of the project is in this package. Photo bytes are kept by `serving.phot
 row that names it. Knows nothing of HTTP, of passwords or of how suggestions are made.
 """
 
-from collections.abc import Sequence
+import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Connection
@@ -12,8 +13,9 @@ from sqlalchemy import Connection
 from models.domain import Case, Decision, DecisionDraft, Suggestion
 from models.vocabulary import Claim, Stage
 from serving.audit import Action, AuditEvent, AuditHead, Broken, Verified
-from serving.desk_records import Correction, CorrectionDraft
+from serving.desk_records import Correction, NoticeText
 from serving.migration import upgrade
+from serving.policy import DeskPolicy
 from serving.records import (
     CaseKey,
     CaseStatus,
@@ -23,6 +25,7 @@ from serving.records import (
     ExportedDecision,
     Intake,
     NewPhoto,
+    Order,
     QueueFilter,
     QueuePage,
     ScoreJob,
@@ -30,18 +33,40 @@ from serving.records import (
     User,
     WithdrawalDraft,
 )
-from serving.store import cases, corrections, decisions, evidence, idempotency, jobs, queue, suggestions, trail
+from serving.store import (
+    cases,
+    corrections,
+    decisions,
+    evidence,
+    holds,
+    idempotency,
+    jobs,
+    notices,
+    queue,
+    suggestions,
+    switches,
+    trail,
+    users,
+)
 from serving.store.accounts import Accounts
 from serving.store.database import Database
+from serving.store.desk import Desk
 from serving.store.trail import Detail
+
+_LOTS = random.SystemRandom()
+"""Which cases are decided blind first is drawn where nobody can foresee it."""
 
 
 class Store:
-    """url : database address; the schema is brought up to date by `migrate`"""
+    """url : database address; the schema is brought up to date by `migrate`
+    policy : how decisions are made here
+    """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, policy: DeskPolicy | None = None) -> None:
         self.database = Database(url, before_commit=trail.seal)
+        self.policy = policy or DeskPolicy()
         self.accounts = Accounts(self.database)
+        self.desk = Desk(self.database, self.policy)
 
     def migrate(self) -> None:
         """Bring the schema up to date, and chain what was written in the trail before there was a chain."""
@@ -63,7 +88,8 @@ class Store:
     def take_in(self, case: Case, *, by: User) -> Intake:
         """Store a new case; the same again changes nothing. Raises CaseExistsError."""
         with self.database.write() as connection:
-            return cases.take_in(connection, case, by=by.name, at=_now())
+            blind = _LOTS.random() < self.policy.blind_share
+            return cases.take_in(connection, case, by=by.name, at=_now(), blind=blind)
 
     def replace_case(self, key: CaseKey, case: Case, *, by: User) -> Intake:
         """Store a whole new content as the next version. Raises UnknownError, CaseClosedError."""
@@ -109,10 +135,16 @@ class Store:
             return Claim(cases.row_of(connection, key).claim)
 
     def view(self, key: CaseKey) -> CaseView:
-        """Return all of a case at its current version. Raises UnknownError."""
+        """Return what may be shown of a case at its current version. Raises UnknownError.
+
+        What the machine says is left out while the case is blind or suggestions of its kind are switched off.
+        """
         with self.database.read() as connection:
             row = cases.row_of(connection, key)
             version = cases.version_of(connection, case_key=row.id, version=row.version)
+            hidden = bool(row.blind and row.committed_at is None)
+            off = switches.is_off(connection, claim=row.claim, platform=row.platform)
+            newest = suggestions.newest(connection, case_key=row.id, version=row.version)
             return CaseView(
                 case=version.case,
                 version=version.version,
@@ -120,16 +152,29 @@ class Store:
                 created_at=row.created_at,
                 updated_at=row.updated_at,
                 photos=cases.photos_on_file(connection, version),
-                suggestion=suggestions.newest(connection, case_key=row.id, version=row.version),
-                suggestion_state=row.suggestion_state,
-                suggestion_problem=row.suggestion_problem,
+                suggestion=None if hidden or off else newest,
+                suggestion_state="off" if off else row.suggestion_state,
+                suggestion_problem=None if hidden or off else row.suggestion_problem,
+                hidden=hidden,
+                due_at=row.due_at,
+                clock=row.clock,
+                hold=holds.of_case(connection, row.id, at=_now()),
+                assigned_to=users.name_of(connection, row.assigned_to),
                 decisions=decisions.history(connection, row.id).records,
             )
 
-    def queue(self, wanted: QueueFilter, *, cursor: str | None = None, limit: int = 50) -> QueuePage:
-        """Return a page of cases, oldest first. Raises InputError on a foreign cursor."""
+    def queue(
+        self, wanted: QueueFilter, *, cursor: str | None = None, limit: int = 50, order: Order = "opened"
+    ) -> QueuePage:
+        """Return a page of cases, oldest or most urgent first. Raises InputError on a cursor of another order."""
         with self.database.read() as connection:
-            return queue.page(connection, wanted, cursor=cursor, limit=limit)
+            off = switches.active(connection)
+            return queue.page(connection, wanted, cursor=cursor, limit=limit, order=order, at=_now(), off=off)
+
+    def newest_suggestion(self, version: StoredVersion) -> Suggestion | None:
+        """Return what the machine says of a version, whether or not it may be shown."""
+        with self.database.read() as connection:
+            return suggestions.newest(connection, case_key=version.case_key, version=version.version)
 
     def counts(self) -> dict[CaseStatus, int]:
         with self.database.read() as connection:
@@ -155,9 +200,14 @@ class Store:
         with self.database.write() as connection:
             return jobs.lease(connection, worker=worker, at=_now(), lease_s=lease_s)
 
-    def is_current(self, job: ScoreJob) -> bool:
-        with self.database.read() as connection:
-            return cases.current(connection, cases.key_of(connection, job.case_key)).version == job.version
+    def is_wanted(self, job: ScoreJob) -> bool:
+        """Return whether the job's version is current and suggestions of its kind aren't switched off."""
+        with self.database.write() as connection:
+            row = cases.row_of(connection, cases.key_of(connection, job.case_key))
+            if switches.is_off(connection, claim=row.claim, platform=row.platform):
+                suggestions.mark_off(connection, case_key=job.case_key, version=job.version)
+                return False
+            return bool(row.version == job.version)
 
     def drop_job(self, job: ScoreJob) -> None:
         with self.database.write() as connection:
@@ -217,13 +267,15 @@ class Store:
         judged_version: int | None = None,
         idempotency_key: str | None = None,
         request_digest: str = "",
+        write_notice: Callable[[Decision], NoticeText] | None = None,
     ) -> Decision:
-        """Record a person's decision. The first one of a stage stands.
+        """Record a person's decision. The first one of a stage stands. The person's hold on the case ends.
 
         judged_version : the version on screen; a newer one on file refuses the decision
         idempotency_key : the same request again returns the first answer
+        write_notice : says what both parties are told; not asked where a lead must review the ruling first
         Raises UnknownError, ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError,
-        KeyReusedError, InputError.
+        HeldError, KeyReusedError, InputError.
         """
         with self.database.write() as connection:
             at = _now()
@@ -233,15 +285,30 @@ class Store:
                 )
                 if earlier is not None:
                     return Decision.model_validate_json(earlier)
+            version = cases.current(connection, key, for_change=True)
             decision = decisions.decide(
                 connection,
-                cases.current(connection, key, for_change=True),
+                version,
                 draft,
                 by=by,
                 judged_version=judged_version,
                 input_digest=input_digest,
+                policy=self.policy,
                 at=at,
             )
+            holds.check(connection, version.case_key, by=by, at=at)
+            holds.drop(connection, version.case_key, at=at)
+            if write_notice is not None and not decision.four_eyes:
+                notices.write(
+                    connection,
+                    write_notice(decision),
+                    case_key=version.case_key,
+                    key=key,
+                    decision_id=decision.decision_id,
+                    by=by,
+                    send_after=at + self.policy.undo,
+                    at=at,
+                )
             if idempotency_key is not None:
                 idempotency.keep_answer(connection, user=by, key=idempotency_key, answer=decision.model_dump_json())
             return decision
@@ -250,7 +317,11 @@ class Store:
         """Raises UnknownError, NothingToReviewError, ForbiddenError."""
         with self.database.write() as connection:
             version = cases.current(connection, key, for_change=True)
-            return decisions.withdraw(connection, version, draft.stage, reason=draft.reason, by=by, at=_now())
+            record = decisions.withdraw(
+                connection, version, draft.stage, reason=draft.reason, by=by, policy=self.policy, at=_now()
+            )
+            notices.void(connection, record.decision.decision_id)
+            return record
 
     def standing_decisions(
         self, *, since: datetime | None = None, until: datetime | None = None
@@ -270,22 +341,6 @@ class Store:
             ]
 
     # corrections
-
-    def correct(self, key: CaseKey, draft: CorrectionDraft, *, by: User) -> Correction:
-        """Keep what the machine got wrong. Raises UnknownError, ForbiddenError, InputError."""
-        with self.database.write() as connection:
-            version = cases.current(connection, key)
-            suggestion = suggestions.newest(connection, case_key=version.case_key, version=version.version)
-            return corrections.correct(connection, version, draft, suggestion=suggestion, by=by, at=_now())
-
-    def withdraw_correction(self, key: CaseKey, correction_id: str, *, by: User) -> Correction:
-        """Raises UnknownError, ForbiddenError."""
-        with self.database.write() as connection:
-            return corrections.withdraw(connection, key, correction_id, by=by, at=_now())
-
-    def corrections_of(self, key: CaseKey) -> tuple[Correction, ...]:
-        with self.database.read() as connection:
-            return corrections.of_case(connection, cases.row_of(connection, key).id)
 
     def corrections_between(self, *, since: datetime | None = None, until: datetime | None = None) -> list[Correction]:
         """Return the corrections of [since, until) that were not taken back."""

@@ -15,7 +15,7 @@ from models.vocabulary import Platform
 from serving.audit import Action
 from serving.records import CaseKey, CaseStatus, Intake, NewPhoto, PhotoOnFile, StoredVersion, SuggestionState
 from serving.refusals import CaseClosedError, CaseExistsError, UnknownError
-from serving.store import jobs, trail
+from serving.store import jobs, order, trail
 from serving.tables import case_photos, case_versions, cases, photos
 
 _SETTLE_S = 1.0
@@ -57,9 +57,10 @@ def current(connection: Connection, key: CaseKey, *, for_change: bool = False) -
     return version_of(connection, case_key=row.id, version=row.version)
 
 
-def take_in(connection: Connection, case: Case, *, by: str, at: datetime) -> Intake:
+def take_in(connection: Connection, case: Case, *, by: str, at: datetime, blind: bool = False) -> Intake:
     """Store a new case as version 1; the same case again changes nothing.
 
+    blind : what the machine says of it stays hidden until somebody has committed to a ruling
     Raises CaseExistsError when the case is known and never had this content.
     """
     key = CaseKey(case.platform, case.case_id)
@@ -93,11 +94,12 @@ def take_in(connection: Connection, case: Case, *, by: str, at: datetime) -> Int
                     suggestion_state="pending",
                     created_at=at,
                     updated_at=at,
+                    blind=blind,
                     **_summary(case),
                 )
             )
     except IntegrityError:  # the same case came in at the same moment, on a database with several writers
-        return take_in(connection, case, by=by, at=at)
+        return take_in(connection, case, by=by, at=at, blind=blind)
     case_key = (inserted.inserted_primary_key or (0,))[0]
     return _write_version(connection, StoredVersion(case_key, case, 1, {}), by=by, at=at, action=Action.CASE_TAKEN_IN)
 
@@ -220,6 +222,7 @@ def _write_version(connection: Connection, new: StoredVersion, *, by: str, at: d
             **_summary(new.case),
         )
     )
+    order.place(connection, new.case_key, new.case, at=at)
     awaited = len(new.case.photos) > len(new.digests)
     jobs.ask_score(connection, case_key=new.case_key, version=new.version, at=at, delay_s=_SETTLE_S if awaited else 0)
     key = CaseKey(new.case.platform, new.case.case_id)

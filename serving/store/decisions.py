@@ -13,14 +13,17 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
-from models.domain import Decision, DecisionDraft, Frozen, Remedy, Suggestion
+from models.clocks import evidence_deadline
+from models.domain import Decision, DecisionDraft, EvidenceAsked, Frozen, Remedy, Suggestion
 from models.errors import InputError
+from models.rule_pack import shipped_rule_book
 from models.vocabulary import Responsible, Ruling, Stage
 from serving.audit import Action
+from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Role, StoredVersion, User
 from serving.refusals import AlreadyDecidedError, ForbiddenError, NothingToReviewError, StaleVersionError
-from serving.store import suggestions, trail
-from serving.tables import cases, decision_events, users
+from serving.store import order, suggestions, trail
+from serving.tables import appeals, cases, decision_events, users
 
 MAY_DECIDE = (Role.ARBITRATOR, Role.LEAD)
 _STAGES = tuple(Stage)
@@ -35,6 +38,7 @@ class History:
     """What was decided on a case, in order, and where each stage stands."""
 
     records: tuple[DecisionRecord, ...]
+    appealed: bool = False
 
     def standing(self, stage: Stage) -> Decision | None:
         return next((r.decision for r in self.records if r.state == "standing" and r.decision.stage == stage), None)
@@ -47,10 +51,21 @@ class History:
         """The latest stage that has a standing decision says where the case stands."""
         for stage in reversed(_STAGES):
             decision = self.standing(stage)
-            if decision is not None:
-                asks = decision.ruling == Ruling.REQUEST_EVIDENCE
-                return CaseStatus.AWAITING_EVIDENCE if asks else CaseStatus.DECIDED
+            if decision is None:
+                continue
+            if decision.ruling == Ruling.REQUEST_EVIDENCE:
+                return CaseStatus.AWAITING_EVIDENCE
+            if stage == Stage.FIRST_REVIEW and decision.four_eyes:
+                return CaseStatus.AWAITING_LEAD
+            appeal_waits = self.appealed and stage != Stage.APPEAL
+            return CaseStatus.APPEALED if appeal_waits else CaseStatus.DECIDED
         return CaseStatus.OPEN
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """The ruling of the latest stage that stands."""
+        standing = (self.standing(stage) for stage in reversed(_STAGES))
+        return next((decision.ruling for decision in standing if decision is not None), None)
 
 
 def history(connection: Connection, case_key: int) -> History:
@@ -80,7 +95,8 @@ def history(connection: Connection, case_key: int) -> History:
                     end_reason=_End.model_validate_json(end.payload).reason,
                 )
             )
-    return History(tuple(records))
+    appealed = connection.execute(sa.select(appeals.c.id).where(appeals.c.case_key == case_key)).first() is not None
+    return History(tuple(records), appealed)
 
 
 def decide(
@@ -91,6 +107,7 @@ def decide(
     by: User,
     judged_version: int | None,
     input_digest: str,
+    policy: DeskPolicy,
     at: datetime,
 ) -> Decision:
     """Record a person's decision on the current version.
@@ -98,6 +115,8 @@ def decide(
     input_digest : of the current version, used where there is no suggestion
     Raises ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError, InputError.
     """
+    if policy.reason_required and not draft.reason.strip():
+        raise InputError("is required", field="reason")
     key = CaseKey(version.case.platform, version.case.case_id)
     past = history(connection, version.case_key)
     _check_person(past, draft.stage, by=by)
@@ -106,7 +125,8 @@ def decide(
     if judged_version is not None and judged_version != version.version:
         raise StaleVersionError(judged=judged_version, current=version.version)
     _check_stage(past, draft.stage)
-    suggestion = _suggestion_meant(connection, version, draft)
+    blind = is_hidden(connection, version.case_key)
+    suggestion = _suggestion_meant(connection, version, draft, blind=blind)
     shown = draft.suggestion_id is not None
     agreed = None if suggestion is None or suggestion.ruling is None else suggestion.ruling == draft.ruling
     follows = suggestion if shown and agreed else None
@@ -128,6 +148,10 @@ def decide(
         model_version=suggestion.model_version if suggestion else None,
         input_digest=suggestion.input_digest if suggestion else input_digest,
         review_seconds=draft.review_seconds,
+        blind=blind,
+        four_eyes=draft.stage == Stage.FIRST_REVIEW and policy.needs_lead(version.case, draft.ruling),
+        request=_asked(version, draft, at=at),
+        distinguishes=draft.distinguishes,
     )
     try:
         with connection.begin_nested():
@@ -145,6 +169,7 @@ def decide(
     except IntegrityError as error:
         raise AlreadyDecidedError(platform=key.platform, case_id=key.case_id, stage=draft.stage) from error
     _renew_status(connection, version, at=at)
+    _commit(connection, version, decision, at=at)
     trail.record(
         connection,
         Action.DECIDED,
@@ -159,15 +184,24 @@ def decide(
             "suggestion_id": decision.suggestion_id,
             "suggestion_shown": shown,
             "agreed": agreed,
+            "blind": blind,
+            "four_eyes": decision.four_eyes,
         },
     )
     return decision
 
 
 def withdraw(
-    connection: Connection, version: StoredVersion, stage: Stage, *, reason: str, by: User, at: datetime
+    connection: Connection,
+    version: StoredVersion,
+    stage: Stage,
+    *,
+    reason: str,
+    by: User,
+    policy: DeskPolicy,
+    at: datetime,
 ) -> DecisionRecord:
-    """Undo the standing decision of a stage; by whoever made it, or a lead.
+    """Undo the standing decision of a stage: by whoever made it within the undo window, by a lead at any time.
 
     Raises NothingToReviewError when none stands or a later stage rests on it, ForbiddenError.
     """
@@ -177,10 +211,14 @@ def withdraw(
         raise NothingToReviewError(f"no decision stands in stage {stage.value}")
     if by.role not in MAY_DECIDE or (by.name != decision.decided_by and by.role != Role.LEAD):
         raise ForbiddenError("only the person who decided, or a lead, may withdraw a decision")
+    if by.role != Role.LEAD and at > decision.decided_at + policy.undo:
+        raise ForbiddenError(f"the {policy.undo_minutes:g} minutes to undo it are over; a lead may still withdraw it")
     later = next((s for s in _STAGES[_STAGES.index(stage) + 1 :] if past.standing(s) is not None), None)
     if later is not None:
         raise NothingToReviewError(f"the decision in stage {later.value} rests on it; withdraw that one first")
     _end(connection, version, decision, kind="withdrawal", reason=reason, turn=past.turn(stage), by=by, at=at)
+    if decision.request is not None:
+        order.place(connection, version.case_key, version.case, at=at)
     trail.record(
         connection,
         Action.DECISION_WITHDRAWN,
@@ -192,14 +230,17 @@ def withdraw(
     return DecisionRecord(decision=decision, state="withdrawn", ended_by=by.name, ended_at=at, end_reason=reason)
 
 
-def answer_requests(connection: Connection, version: StoredVersion, *, by: User, at: datetime) -> None:
-    """End every standing request for evidence, because evidence has arrived: the case is open again."""
+def answer_requests(
+    connection: Connection, version: StoredVersion, *, by: User, at: datetime, reason: str = ""
+) -> None:
+    """End every standing request for evidence, because evidence or the deadline has arrived: the case is open again."""
     past = history(connection, version.case_key)
     for stage in _STAGES:
         decision = past.standing(stage)
         if decision is None or decision.ruling != Ruling.REQUEST_EVIDENCE:
             continue
-        _end(connection, version, decision, kind="answered", reason="", turn=past.turn(stage), by=by, at=at)
+        _end(connection, version, decision, kind="answered", reason=reason, turn=past.turn(stage), by=by, at=at)
+        order.place(connection, version.case_key, version.case, at=at)
         trail.record(
             connection,
             Action.EVIDENCE_REQUEST_ANSWERED,
@@ -225,9 +266,9 @@ def _check_person(past: History, stage: Stage, *, by: User) -> None:
         raise ForbiddenError(f"a decision needs an arbitrator or a lead, not the role {by.role.value}")
     if stage == Stage.LEAD_REVIEW and by.role != Role.LEAD:
         raise ForbiddenError("the lead's review needs a lead")
-    first = past.standing(Stage.FIRST_REVIEW)
-    if stage == Stage.APPEAL and first is not None and first.decided_by == by.name:
-        raise ForbiddenError("an appeal goes to somebody else than the first arbitrator")
+    earlier = {d.decided_by for s in _STAGES[: _STAGES.index(stage)] if (d := past.standing(s)) is not None}
+    if by.name in earlier:
+        raise ForbiddenError("a review or an appeal goes to somebody else than whoever decided before")
 
 
 def _check_stage(past: History, stage: Stage) -> None:
@@ -239,8 +280,38 @@ def _check_stage(past: History, stage: Stage) -> None:
         raise NothingToReviewError(f"stage {stage.value} needs a standing decision of the first review")
 
 
-def _suggestion_meant(connection: Connection, version: StoredVersion, draft: DecisionDraft) -> Suggestion | None:
+def is_hidden(connection: Connection, case_key: int) -> bool:
+    """Return whether what the machine says of a case must not show yet: it is blind and nobody has committed."""
+    row = connection.execute(sa.select(cases.c.blind, cases.c.committed_at).where(cases.c.id == case_key)).one()
+    return bool(row.blind and row.committed_at is None)
+
+
+def _commit(connection: Connection, version: StoredVersion, decision: Decision, *, at: datetime) -> None:
+    """Note that somebody has committed to a ruling: the first time for ever, a withdrawal doesn't undo it."""
+    connection.execute(
+        cases.update().where(cases.c.id == version.case_key, cases.c.committed_at.is_(None)).values(committed_at=at)
+    )
+    if decision.request is not None and decision.request.due_at is not None:
+        order.wait_for_evidence(connection, version.case_key, decision.request.due_at)
+
+
+def _asked(version: StoredVersion, draft: DecisionDraft, *, at: datetime) -> EvidenceAsked | None:
+    """Return what is asked for, with the party's deadline. Raises InputError on a request without its ruling."""
+    if draft.request is None:
+        return None
+    if draft.ruling != Ruling.REQUEST_EVIDENCE:
+        raise InputError("goes with the ruling request_evidence only", field="request")
+    pack = shipped_rule_book().pack_for(version.case, ruled_on=at.date())
+    clock = evidence_deadline(pack, asked_at=at, party=draft.request.party)
+    return EvidenceAsked(**dict(draft.request), due_at=clock.due_at if clock is not None else None)
+
+
+def _suggestion_meant(
+    connection: Connection, version: StoredVersion, draft: DecisionDraft, *, blind: bool
+) -> Suggestion | None:
     """Return the suggestion on screen or, on a blind case, the newest one, to compare with later."""
+    if blind and draft.suggestion_id is not None:
+        raise InputError("must be null: this case is decided blind first", field="suggestion_id")
     if draft.suggestion_id is None:
         return suggestions.newest(connection, case_key=version.case_key, version=version.version)
     found = suggestions.by_id(
@@ -307,5 +378,9 @@ def _append(
 
 
 def _renew_status(connection: Connection, version: StoredVersion, *, at: datetime) -> None:
-    status = history(connection, version.case_key).status
-    connection.execute(cases.update().where(cases.c.id == version.case_key).values(status=status.value, updated_at=at))
+    past = history(connection, version.case_key)
+    connection.execute(
+        cases.update()
+        .where(cases.c.id == version.case_key)
+        .values(status=past.status.value, ruling=past.ruling, updated_at=at)
+    )

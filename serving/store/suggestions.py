@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from models.domain import Suggestion
 from serving.audit import Action
 from serving.records import CaseKey
-from serving.store import jobs, trail
+from serving.store import jobs, order, trail
 from serving.tables import cases, suggestions
 
 
@@ -83,6 +83,7 @@ def keep(
     connection.execute(
         cases.update().where(cases.c.id == case_key).values(suggestion_state="ready", suggestion_problem=None)
     )
+    order.renew(connection, case_key, suggestion)
     return True
 
 
@@ -104,3 +105,10 @@ def mark_failed(
             at=at,
             detail={"version": version, "problem": problem[:300]},
         )
+
+
+def mark_off(connection: Connection, *, case_key: int, version: int) -> None:
+    """Say on the case that nothing is suggested because suggestions of its kind are switched off."""
+    connection.execute(
+        cases.update().where(cases.c.id == case_key, cases.c.version == version).values(suggestion_state="off")
+    )

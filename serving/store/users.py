@@ -73,6 +73,13 @@ def named(connection: Connection, name: str) -> User:
     return entry.user
 
 
+def name_of(connection: Connection, user_key: int | None) -> str | None:
+    if user_key is None:
+        return None
+    name: str | None = connection.execute(sa.select(users.c.name).where(users.c.id == user_key)).scalar_one_or_none()
+    return name
+
+
 def disable(connection: Connection, user: User, *, at: datetime) -> None:
     connection.execute(users.update().where(users.c.id == user.user_key).values(disabled_at=at))
 

@@ -5,7 +5,6 @@ Turns domain types into what the template needs; knows nothing of requests or of
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -13,7 +12,7 @@ from markupsafe import Markup, escape
 from models.domain import Case, Evidence, FactEvidence, ListingMatchEvidence, StatementEvidence, Suggestion
 from models.vocabulary import Party
 from serving.records import CaseView
-from serving.web.words import Words
+from serving.words import Words, moment, money, percent
 
 _ACCOUNTS = ("buyer_statement", "seller_statement")
 
@@ -25,20 +24,6 @@ class TimelineEntry:
     event: str
     by: str | None
     note: str | None
-
-
-def moment(at: datetime) -> str:
-    """Return a time as the case tells it, with its offset kept out of sight."""
-    return at.strftime("%Y-%m-%d %H:%M")
-
-
-def money(minor: int, currency: str) -> str:
-    """Return minor units as a sum with two decimals and its currency."""
-    return f"{currency} {minor / 100:,.2f}"
-
-
-def percent(probability: float) -> str:
-    return f"{probability * 100:.0f}%"
 
 
 def timeline(case: Case) -> list[TimelineEntry]:

@@ -20,8 +20,8 @@ from serving.deps import CaseKeyDep, HouseDep, MaybePerson, PageArbitrator, Page
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Person, QueueFilter, Role, User, WithdrawalDraft
 from serving.refusals import AlreadyDecidedError, ConflictError, StaleVersionError
-from serving.web.case_page import case_context, moment, money, percent, reasons
-from serving.web.words import LANGUAGES, Words, language_of, words
+from serving.web.case_page import case_context, reasons
+from serving.words import LANGUAGES, Words, language_of, moment, money, percent, words
 
 LANGUAGE_COOKIE = "evidence_review_language"
 PAGE_SIZE = 50

@@ -39,6 +39,8 @@ def settings(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPat
         max_photo_bytes=100_000,
         max_request_bytes=1_000_000,
         worker_poll_s=0.02,
+        blind_share=0,
+        reason_required=False,
     )
 
 

@@ -77,7 +77,8 @@ def test_the_same_request_under_a_key_has_one_effect(client: TestClient, house: 
     answers = [decide(client, keyed) for _ in range(5)]
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.text for answer in answers}) == 1
-    assert len(house.store.audit_trail(subject="taobao/TB-2026-000123")) == 2
+    actions = [entry.action for entry in house.store.audit_trail(subject="taobao/TB-2026-000123")]
+    assert actions == ["case_taken_in", "decided", "notice_written"]
     other = decide(client, keyed, ruling="dismiss")
     assert (other.status_code, other.json()["type"]) == (422, "urn:evidence-review:problem:idempotency-key-reused")
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 from models.domain import FactEvidence, ListingMatchEvidence, Remedy, StatementEvidence, Suggestion
 from models.vocabulary import Party, Responsible, Ruling, StatementLabel
-from serving.web.case_page import FactWords, anchor, marked, money, timeline
-from serving.web.words import words
+from serving.web.case_page import FactWords, anchor, marked, timeline
+from serving.words import money, words
 from tests.builders import build_case, happened, hours, signed
 
 

@@ -19,7 +19,7 @@ from models.vocabulary import (
     Speaker,
     StatementLabel,
 )
-from serving.web.words import LANGUAGES, Language, language_of, words
+from serving.words import LANGUAGES, Language, language_of, words
 
 VOCABULARIES = {
     "claim": Claim,

@@ -5,6 +5,7 @@ Knows no page.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -26,6 +27,15 @@ class Words:
     def __call__(self, key: str) -> str:
         return self.entries.get(key, key.split(".", 1)[-1].replace("_", " "))
 
+    @property
+    def gap(self) -> str:
+        """What stands between two words."""
+        return " " if self.language == "en" else ""
+
+    @property
+    def colon(self) -> str:
+        return ": " if self.language == "en" else "："
+
     def has(self, key: str) -> bool:
         return key in self.entries
 
@@ -46,3 +56,17 @@ def language_of(cookie: str | None, accepted: str | None) -> Language:
         return "en" if cookie == "en" else "zh"
     first = (accepted or "zh").split(",")[0].strip().lower()
     return "en" if first.startswith("en") else "zh"
+
+
+def moment(at: datetime) -> str:
+    """Return a time as the case tells it, with its offset kept out of sight."""
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def money(minor: int, currency: str) -> str:
+    """Return minor units as a sum with two decimals and its currency."""
+    return f"{currency} {minor / 100:,.2f}"
+
+
+def percent(probability: float) -> str:
+    return f"{probability * 100:.0f}%"
