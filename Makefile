@@ -21,10 +21,13 @@ $(STAMP): pyproject.toml requirements.lock
 demo: setup
 	$(BIN)/evidence-review demo
 
-# Debian's browser for the page tests; on other systems set CHROMIUM to a Chromium executable.
+# Debian's browser for the page tests, and a PostgreSQL 15 that the tests start themselves; on other systems set CHROMIUM
+# to a Chromium executable and POSTGRES_BIN to the folder of initdb and pg_ctl.
 system-packages:
 	@command -v $${CHROMIUM:-chromium} >/dev/null || { echo "Installing chromium ..."; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk >/dev/null; }
+	@test -x $${POSTGRES_BIN:-/usr/lib/postgresql/15/bin}/initdb || { echo "Installing PostgreSQL 15 ..."; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15 >/dev/null; }
 
 test: setup system-packages lint types
 	$(BIN)/pytest

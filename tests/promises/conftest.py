@@ -12,8 +12,14 @@ import pytest
 
 from tests.serving.conftest import (  # noqa: F401  fixtures of the wired service
     client,
+    database_kind,
+    database_url,
     empty_database,
+    empty_postgres,
     house,
+    postgres,
+    scoring_client,
+    scoring_house,
     settings,
 )
 

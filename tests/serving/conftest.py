@@ -12,6 +12,7 @@ from serving.house import House, build_house
 from serving.records import Role, User
 from serving.refusals import UnknownError
 from serving.settings import Settings
+from tests.postgres import PostgresServer
 from tests.suggesters import build_suggester
 
 Headers = dict[str, str]
@@ -26,13 +27,56 @@ def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture(scope="session")
+def empty_postgres(postgres: PostgresServer) -> str:
+    """The name of a PostgreSQL database with the newest schema and nothing in it, to copy."""
+    name = postgres.new_database()
+    house = build_house(Settings(database_url=postgres.url(name)))
+    house.store.close()
+    return name
+
+
 @pytest.fixture
-def settings(tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """sqlite, unless the test's folder or module asks for both: see `on_both_databases`."""
+    return str(getattr(request, "param", "sqlite"))
+
+
+def on_both_databases(metafunc: pytest.Metafunc) -> None:
+    """Run every test that has a database on SQLite and on PostgreSQL; for a `pytest_generate_tests`."""
+    if "database_kind" in metafunc.fixturenames:
+        metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+
+
+@pytest.fixture
+def database_url(
+    database_kind: str, tmp_path: Path, empty_database: Path, request: pytest.FixtureRequest
+) -> Iterator[str]:
+    """The address of an empty database of this test's own."""
+    if database_kind == "sqlite":
+        shutil.copy(empty_database, tmp_path / "review.db")
+        yield f"sqlite:///{tmp_path}/review.db"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.new_database(template=request.getfixturevalue("empty_postgres"))
+    yield server.url(name)
+    server.drop_database(name)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
     for name in Settings.model_fields:
         monkeypatch.delenv(f"EVIDENCE_REVIEW_{name.upper()}", raising=False)
-    shutil.copy(empty_database, tmp_path / "review.db")
     return Settings(
-        database_url=f"sqlite:///{tmp_path}/review.db",
+        database_url=database_url,
         photo_dir=tmp_path / "photos",
         outcomes_dir=tmp_path / "outcomes",
         max_case_bytes=200_000,
