@@ -1,7 +1,7 @@
 """ChatClassifier: which statements a chat message makes, with probabilities and the words that show it.
 
 Two readers of one message are added up: the encoder's token states, averaged over the message's own tokens with
-weights that say where each label looks (`models.windows`: the encoder also sees what was said before), and short
+weights that say where each label looks (`models.windows`: the encoder also sees what was said around it), and short
 phrases (`models.phrases`). Both are sums over places, so every character's share of a logit is exact. A last slope and
 shift per label, learnt on held-out text, make the decision fall at a probability of 0.5. onnxruntime only. Knows
 nothing of cases, files of labels, or training.
@@ -21,7 +21,7 @@ from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, units
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
-from models.windows import Utterance, Window, WindowMaker
+from models.windows import Member, Utterance, Window, WindowMaker
 
 __all__ = ["ChatClassifier", "Heads", "LowRank", "StatementScore", "Utterance"]
 
@@ -34,6 +34,9 @@ _MAX_EXPONENT = 30.0
 
 LowRank = Mapping[str, tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]
 """Weight differences by parameter name, each as factors (rows, rank) and (rank, columns)."""
+
+Verdict = tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]
+"""Probabilities and spans by label, as in `StatementScore`."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class ChatClassifier:
                 for name in factors
                 if name.endswith(".left")
             }
-            limits = {name: int(value) for name, value in settings["windows"].items()}
+            limits = {"max_window_tokens": 0} | {name: int(value) for name, value in settings["windows"].items()}
             source = str(settings["encoder"])
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
@@ -130,11 +133,7 @@ class ChatClassifier:
             "format": _FORMAT,
             "encoder": self.source,
             "labels": [label.value for label in LABELS],
-            "windows": {
-                "context_messages": self.windows.context_messages,
-                "max_context_tokens": self.windows.max_context_tokens,
-                "max_own_tokens": self.windows.max_own_tokens,
-            },
+            "windows": self.windows.limits,
             "phrases": sorted(phrases.vocabulary, key=phrases.vocabulary.__getitem__),
         }
         (directory / "model.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
@@ -161,86 +160,95 @@ class ChatClassifier:
     def score(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
         """Return one list a conversation, one score a message in its order.
 
-        A message's score depends on its own text and on the few messages before it, never on what else is scored.
-        Only the first `windows.max_own_tokens` tokens of a message are read. A text without any readable sign states
-        nothing: all its probabilities are 0. A buyer's message with an attachment files evidence whatever its text.
+        A message's score depends on its own text, on the few messages before it and on those that follow in its
+        window (`models.windows`), never on what else is scored. Only the first `windows.max_own_tokens` tokens of a
+        message are read. A text without any readable sign states nothing: all its probabilities are 0. A buyer's
+        message with an attachment files evidence whatever its text.
         """
-        keys: dict[tuple[tuple[int, ...], Speaker, str, bool], int] = {}
-        unique: list[tuple[Window, Utterance]] = []
-        places: list[list[int]] = []
-        for conversation in conversations:
-            row = []
-            for utterance, window in zip(conversation, self.windows.cut(conversation), strict=True):
-                key = (window.ids, utterance.speaker, utterance.text, utterance.attachments > 0)
-                if key not in keys:
-                    keys[key] = len(unique)
-                    unique.append((window, utterance))
-                row.append(keys[key])
-            places.append(row)
-        read = self._read(unique)
-        return [
-            [
-                StatementScore(utterance.message_id, utterance.speaker, dict(read[place][0]), dict(read[place][1]))
-                for utterance, place in zip(conversation, row, strict=True)
-            ]
-            for conversation, row in zip(conversations, places, strict=True)
-        ]
+        found: list[list[StatementScore]] = [[] for _ in conversations]
+        unique: dict[tuple[tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
+        wanted: list[tuple[Window, Sequence[Utterance]]] = []
+        places: list[tuple[int, int, Sequence[Utterance]]] = []
+        for number, conversation in enumerate(conversations):
+            for window in self.windows.cut(conversation):
+                said = [conversation[member.place] for member in window.members]
+                key = (window.ids, tuple((utterance.speaker, utterance.text) for utterance in said))
+                if key not in unique:
+                    unique[key] = len(wanted)
+                    wanted.append((window, said))
+                places.append((number, unique[key], said))
+        read = self._read(wanted)
+        for number, place, of_window in places:
+            found[number] += [_score(*pair) for pair in zip(of_window, read[place], strict=True)]
+        return found
 
-    def _read(
-        self, messages: Sequence[tuple[Window, Utterance]]
-    ) -> list[tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]]:
-        read: list[Any] = [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for _, utterance in messages]
-        wanted = [
-            place
-            for place, (window, utterance) in enumerate(messages)
-            if window.offsets and utterance.text.strip() and LABELS_OF_SPEAKER[utterance.speaker]
+    def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance]]]) -> list[list[Verdict]]:
+        """Return the verdict on each member of each window, by its text alone."""
+        read: list[list[Verdict]] = [
+            [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for utterance in said]
+            for _, said in windows
         ]
-        phrase_logits = self.heads.phrases.score([messages[place][1].text for place in wanted])
-        row_of = {place: row for row, place in enumerate(wanted)}
-        for group in equal_lengths([len(messages[place][0].ids) for place in wanted]):
-            chosen = [wanted[row] for row in group]
-            states = self.encoder.token_states(np.array([messages[place][0].ids for place in chosen], np.int64))
+        wanted = [
+            [
+                rank
+                for rank, (member, utterance) in enumerate(zip(window.members, said, strict=True))
+                if member.offsets and utterance.text.strip() and LABELS_OF_SPEAKER[utterance.speaker]
+            ]
+            for window, said in windows
+        ]
+        readable = [place for place, ranks in enumerate(wanted) if ranks]
+        texts = [windows[place][1][rank].text for place in readable for rank in wanted[place]]
+        phrase_logits = iter(self.heads.phrases.score(texts))
+        phrases = {(place, rank): next(phrase_logits) for place in readable for rank in wanted[place]}
+        for group in equal_lengths([len(windows[place][0].ids) for place in readable]):
+            chosen = [readable[row] for row in group]
+            states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
             for place, state in zip(chosen, states, strict=True):
-                window, utterance = messages[place]
-                read[place] = self._judge(window, utterance, state, phrase_logits[row_of[place]])
-        for (_, utterance), (probabilities, spans) in zip(messages, read, strict=True):
-            if utterance.attachments and StatementLabel.FILES_EVIDENCE in probabilities:
-                by_text = probabilities[StatementLabel.FILES_EVIDENCE]
-                probabilities[StatementLabel.FILES_EVIDENCE] = max(by_text, ATTACHED_PROBABILITY)
-                spans.setdefault(StatementLabel.FILES_EVIDENCE, ())
+                window, said = windows[place]
+                for rank in wanted[place]:
+                    member = window.members[rank]
+                    read[place][rank] = self._judge(
+                        member, said[rank], state[member.start : member.end], phrases[place, rank]
+                    )
         return read
 
     def _judge(
-        self,
-        window: Window,
-        utterance: Utterance,
-        states: NDArray[np.float32],
-        phrase_logits: NDArray[np.float64],
-    ) -> tuple[dict[StatementLabel, float], dict[StatementLabel, tuple[tuple[int, int], ...]]]:
+        self, member: Member, utterance: Utterance, own: NDArray[np.float32], phrase_logits: NDArray[np.float64]
+    ) -> Verdict:
         heads = self.heads
-        own = states[window.own[0] : window.own[1]].astype(np.float64)
-        tokens = token_shares(own, weight=heads.weight, focus=heads.focus, resting=heads.resting)
+        tokens = token_shares(own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting)
         encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
         logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + heads.shift
         probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
         spans = {
-            label: _spans(utterance.text, self._shares(window, utterance, tokens, LABELS.index(label)))
+            label: _spans(utterance.text, self._shares(member, utterance, tokens, LABELS.index(label)))
             for label, probability in probabilities.items()
             if probability >= 0.5
         }
         return probabilities, spans
 
     def _shares(
-        self, window: Window, utterance: Utterance, tokens: NDArray[np.float64], label: int
+        self, member: Member, utterance: Utterance, tokens: NDArray[np.float64], label: int
     ) -> NDArray[np.float64]:
         """Return what each character adds to the label's logit over a token's usual share, shape (n_characters,)."""
         heads = self.heads
         shares = np.zeros(len(utterance.text) + 1)
-        for (start, end), value in zip(window.offsets, tokens[:, label] * heads.encoder_share[label], strict=True):
+        for (start, end), value in zip(member.offsets, tokens[:, label] * heads.encoder_share[label], strict=True):
             shares[start : max(end, start + 1)] += value / max(1, end - start)
         for (start, end), value in heads.phrases.contributions(utterance.text, label=label):
             shares[start:end] += value * float(heads.phrase_share[label]) / (end - start)
         return shares[:-1]
+
+
+def _score(utterance: Utterance, verdict: Verdict) -> StatementScore:
+    """Return the verdict on a text, with what the attachments show added."""
+    probabilities, spans = verdict
+    score = StatementScore(utterance.message_id, utterance.speaker, dict(probabilities), dict(spans))
+    if utterance.attachments and StatementLabel.FILES_EVIDENCE in probabilities:
+        by_text = probabilities[StatementLabel.FILES_EVIDENCE]
+        score.probabilities[StatementLabel.FILES_EVIDENCE] = max(by_text, ATTACHED_PROBABILITY)
+        score.spans.setdefault(StatementLabel.FILES_EVIDENCE, ())
+    return score
 
 
 def token_shares(

@@ -1,7 +1,8 @@
-"""What the encoder is shown of a message: the message itself, after the last words said before it.
+"""What the encoder is shown of a conversation: whole messages in a row, after the last words said before them.
 
-`<s> buyer: … </s> seller: … </s> buyer: the message </s>`: who speaks is written by us in front of each message, and
-what a message says of itself ("system: …") stays part of its text. Knows nothing of labels.
+`<s> seller: … </s> buyer: a message </s> seller: the next </s> …`: who speaks is written by us in front of each
+message, and what a message says of itself ("system: …") stays part of its text. Each message is read in one window, in
+which it sees what was said before and, up to the window's end, what was answered. Knows nothing of labels.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from models.vocabulary import Speaker
 MAX_OWN_TOKENS = 128
 CONTEXT_MESSAGES = 3
 MAX_CONTEXT_TOKENS = 48
+MAX_WINDOW_TOKENS = 256
 
 
 @dataclass(frozen=True)
@@ -26,17 +28,26 @@ class Utterance:
 
 
 @dataclass(frozen=True)
-class Window:
-    """Token ids of a message in its context.
+class Member:
+    """A message inside a window.
 
-    ids : the whole input
-    own : [start, end) of the message's own tokens in `ids`, empty for a text without any
+    place : its place in the conversation
+    start, end : [start, end) of its own tokens in the window's ids, empty for a text without any
     offsets : [start, end) characters of each own token in the message's text
     """
 
-    ids: tuple[int, ...]
-    own: tuple[int, int]
+    place: int
+    start: int
+    end: int
     offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Window:
+    """Token ids of consecutive messages, in their order, after what was said before them."""
+
+    ids: tuple[int, ...]
+    members: tuple[Member, ...]
 
 
 class WindowMaker:
@@ -44,6 +55,7 @@ class WindowMaker:
 
     context_messages, max_context_tokens : how much of what was said before is shown; the oldest words are cut first
     max_own_tokens : longer messages are cut at the end
+    max_window_tokens : a window takes in further messages up to this length; 0 gives each message its own
     """
 
     def __init__(
@@ -53,28 +65,52 @@ class WindowMaker:
         context_messages: int = CONTEXT_MESSAGES,
         max_context_tokens: int = MAX_CONTEXT_TOKENS,
         max_own_tokens: int = MAX_OWN_TOKENS,
+        max_window_tokens: int = MAX_WINDOW_TOKENS,
     ) -> None:
         self.tokenizer = tokenizer
         self.context_messages = context_messages
         self.max_context_tokens = max_context_tokens
         self.max_own_tokens = max_own_tokens
+        self.max_window_tokens = max_window_tokens
+
+    @property
+    def limits(self) -> dict[str, int]:
+        """Return the keyword arguments that make the same cut with another tokenizer."""
+        return {
+            "context_messages": self.context_messages,
+            "max_context_tokens": self.max_context_tokens,
+            "max_own_tokens": self.max_own_tokens,
+            "max_window_tokens": self.max_window_tokens,
+        }
 
     def cut(self, conversation: Sequence[Utterance]) -> list[Window]:
-        """Return one window a message."""
+        """Return windows in which each message of the conversation is a member exactly once, in order."""
         begin, *_, end = self.tokenizer.encode("").ids
         segments = [self._segment(utterance) for utterance in conversation]
         windows = []
-        for place, (ids, offsets) in enumerate(segments):
-            context: list[int] = []
-            for earlier, _ in reversed(segments[max(0, place - self.context_messages) : place]):
-                context = [*earlier, end, *context]
-                if len(context) >= self.max_context_tokens:
-                    context = context[-self.max_context_tokens :]
-                    break
-            prefix = len(ids) - len(offsets)
-            start = 1 + len(context) + prefix
-            windows.append(Window((begin, *context, *ids, end), (start, start + len(offsets)), tuple(offsets)))
+        ids: list[int] = []
+        members: list[Member] = []
+        for place, (segment, offsets) in enumerate(segments):
+            if members and len(ids) + len(segment) + 1 > self.max_window_tokens:
+                windows.append(Window(tuple(ids), tuple(members)))
+                members = []
+            if not members:
+                ids = [begin, *self._context(segments[:place], end=end)]
+            last = len(ids) + len(segment)
+            members.append(Member(place, last - len(offsets), last, tuple(offsets)))
+            ids += [*segment, end]
+        if members:
+            windows.append(Window(tuple(ids), tuple(members)))
         return windows
+
+    def _context(self, said: Sequence[tuple[list[int], list[tuple[int, int]]]], *, end: int) -> list[int]:
+        """Return the last ids of what was said before."""
+        context: list[int] = []
+        for segment, _ in reversed(said[max(0, len(said) - self.context_messages) :]):
+            context = [*segment, end, *context]
+            if len(context) >= self.max_context_tokens:
+                break
+        return context[max(0, len(context) - self.max_context_tokens) :]
 
     def _segment(self, utterance: Utterance) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids of `speaker: text` and the offsets of those that belong to the text."""

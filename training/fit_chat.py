@@ -8,7 +8,6 @@ is shipped is fitted again on everything, in the same way. Knows nothing of test
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +22,7 @@ from training.chat_corpus import LabelledConversation, read_training_corpus
 from training.chat_heads import Blend, Bools, Floats, blend, fit_phrases
 from training.metrics import macro_f1
 from training.statement_pool import PooledMessage, save_pool
-from training.tune_encoder import TunedReader, Tuner, TuneSettings
+from training.tune_encoder import OwnTokens, TunedReader, Tuner, TuneSettings
 
 N_FOLDS = 5
 FILES_EVIDENCE = LABELS.index(StatementLabel.FILES_EVIDENCE)
@@ -51,11 +50,13 @@ class FittedChat:
 class Examples:
     """The corpus message by message, only speakers that can bear labels.
 
+    windows : of whole conversations; own : where each message stands in them
     y_true, known : shape (n_messages, n_labels)
     attached : shape (n_messages,), a buyer's message with a photo, which files evidence whatever its text
     """
 
     windows: list[Window]
+    own: list[OwnTokens]
     texts: list[str]
     speakers: list[Speaker]
     languages: list[str]
@@ -75,7 +76,8 @@ class Examples:
     def take(self, rows: NDArray[np.intp]) -> "Examples":
         """Return the chosen messages."""
         return Examples(
-            windows=[self.windows[row] for row in rows],
+            windows=self.windows,
+            own=[self.own[row] for row in rows],
             texts=[self.texts[row] for row in rows],
             speakers=[self.speakers[row] for row in rows],
             languages=[self.languages[row] for row in rows],
@@ -90,22 +92,24 @@ class Examples:
 def read_examples(conversations: Sequence[LabelledConversation], *, windows: WindowMaker) -> Examples:
     """Return every message that a buyer or seller wrote."""
     nothing = np.zeros((0, len(LABELS)), bool)
-    found = Examples([], [], [], [], [], [], nothing, nothing, np.zeros(0, bool))
+    found = Examples([], [], [], [], [], [], [], nothing, nothing, np.zeros(0, bool))
     y_true, known, attached = [], [], []
     for conversation in conversations:
-        cut = windows.cut(conversation.utterances)
-        for place, utterance in enumerate(conversation.utterances):
-            if not LABELS_OF_SPEAKER[utterance.speaker] or not cut[place].offsets or not utterance.text.strip():
-                continue
-            found.windows.append(cut[place])
-            found.texts.append(utterance.text)
-            found.speakers.append(utterance.speaker)
-            found.languages.append(conversation.language)
-            found.sources.append(conversation.source)
-            found.groups.append(conversation.group)
-            y_true.append([label in conversation.labels[place] for label in LABELS])
-            known.append([label in conversation.known[place] for label in LABELS])
-            attached.append(utterance.attachments > 0 and utterance.speaker is Speaker.BUYER)
+        for window in windows.cut(conversation.utterances):
+            found.windows.append(window)
+            for member in window.members:
+                utterance = conversation.utterances[member.place]
+                if not LABELS_OF_SPEAKER[utterance.speaker] or not member.offsets or not utterance.text.strip():
+                    continue
+                found.own.append(OwnTokens(len(found.windows) - 1, member.start, member.end))
+                found.texts.append(utterance.text)
+                found.speakers.append(utterance.speaker)
+                found.languages.append(conversation.language)
+                found.sources.append(conversation.source)
+                found.groups.append(conversation.group)
+                y_true.append([label in conversation.labels[member.place] for label in LABELS])
+                known.append([label in conversation.known[member.place] for label in LABELS])
+                attached.append(utterance.attachments > 0 and utterance.speaker is Speaker.BUYER)
     if not y_true:
         raise ModelError("there is no labelled message to fit on")
     return replace(found, y_true=np.array(y_true), known=np.array(known), attached=np.array(attached))
@@ -161,7 +165,7 @@ def fit_conversations(
     model, tokenizer = load_text_model(source)
     windows = WindowMaker(tokenizer)
     examples = read_examples(conversations, windows=windows)
-    tuner = Tuner(model, examples.windows, layers=settings.layers)
+    tuner = Tuner(model, examples.windows, examples.own, layers=settings.layers)
     fold = folds_of(examples.groups, n_folds=N_FOLDS, seed=settings.seed)
     kept, held = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
     reader, phrases = _fit_readers(tuner, examples, kept, settings=settings, progress=progress)
@@ -188,21 +192,11 @@ def fit_conversations(
     classifier = ChatClassifier(
         encoder=encoder,
         heads=heads,
-        windows=replace_tokenizer(windows, encoder.tokenizer),
+        windows=WindowMaker(encoder.tokenizer, **windows.limits),
         delta=delta,
         source=source,
     )
     return FittedChat(classifier, _pool(aside, honest), figures)
-
-
-def replace_tokenizer(windows: WindowMaker, tokenizer: Any) -> WindowMaker:
-    """Return the same cut with another tokenizer."""
-    return WindowMaker(
-        tokenizer,
-        context_messages=windows.context_messages,
-        max_context_tokens=windows.max_context_tokens,
-        max_own_tokens=windows.max_own_tokens,
-    )
 
 
 def _fit_readers(

@@ -68,6 +68,32 @@ class LowRankLinear(nn.Module):
         return self.base(states) + added  # type: ignore[no-any-return]
 
 
+@dataclass(frozen=True)
+class OwnTokens:
+    """Where a message stands: [start, end) of the ids of the window of this place."""
+
+    window: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows and the messages read in them, in the order of `rows`.
+
+    lower : shape (n_windows, n_tokens, hidden)
+    attended : additive mask, shape (n_windows, 1, 1, n_tokens)
+    tokens : shape (n_messages, n_own), places of a message's own tokens in the windows laid end to end
+    own : shape (n_messages, n_own), 1 for a token and 0 for filling
+    """
+
+    rows: NDArray[np.intp]
+    lower: Tensor
+    attended: Tensor
+    tokens: Tensor
+    own: Tensor
+
+
 class UpperReader(nn.Module):
     """The tuned upper layers and the head: lower states → logits.
 
@@ -89,31 +115,36 @@ class UpperReader(nn.Module):
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.focus.weight)
 
-    def states(self, lower: Tensor, attended: Tensor) -> Tensor:
-        """Return the last states, shape (n, n_tokens, hidden). attended : additive mask."""
-        states = lower
+    def states(self, batch: Batch) -> Tensor:
+        """Return the last states of the messages' own tokens, shape (n_messages, n_own, hidden)."""
+        states = batch.lower
         for layer in self.layers:
-            out = layer(states, attention_mask=attended)
+            out = layer(states, attention_mask=batch.attended)
             states = out[0] if isinstance(out, tuple) else out
-        return states.float()
+        return states.reshape(-1, states.shape[-1])[batch.tokens].float()
 
-    def forward(self, lower: Tensor, attended: Tensor, own: Tensor) -> Tensor:
-        features = self.dropout((self.states(lower, attended) - self.mean) / self.scale)
-        looked = self.focus(features).masked_fill(own[:, :, None] == 0, -1e9).softmax(dim=1)
+    def forward(self, batch: Batch) -> Tensor:
+        """Return logits, shape (n_messages, n_labels)."""
+        features = self.dropout((self.states(batch) - self.mean) / self.scale)
+        looked = self.focus(features).masked_fill(batch.own[:, :, None] == 0, -1e9).softmax(dim=1)
         logits: Tensor = (looked * (features @ self.head.weight.T)).sum(dim=1) + self.head.bias
         return logits
 
 
 class Tuner:
-    """Holds the encoder, computes the lower states once, and tunes as often as asked."""
+    """Holds the encoder, computes the lower states once, and tunes as often as asked.
 
-    def __init__(self, model: Any, windows: Sequence[Window], *, layers: int) -> None:
+    own : where each message stands in `windows`; rows are places in it
+    """
+
+    def __init__(self, model: Any, windows: Sequence[Window], own: Sequence[OwnTokens], *, layers: int) -> None:
         self.model = model.eval()
         model.set_attn_implementation("eager")
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         self.n_lower = len(model.encoder.layer) - layers
         self.windows = list(windows)
+        self.own = list(own)
         self.lower = self._lower_states()
 
     def tune(
@@ -127,7 +158,7 @@ class Tuner:
     ) -> "TunedReader":
         """Return the reader tuned on `rows`.
 
-        y_true, known : shape (n_windows, n_labels)
+        y_true, known : shape (n_messages, n_labels)
         report : called after each epoch with its number, its mean loss and the reader so far
         """
         torch.manual_seed(settings.seed)
@@ -154,15 +185,16 @@ class Tuner:
         for epoch in range(settings.epochs):
             reader.train()
             losses = []
-            for batch in self._batches(rows, settings.batch, rng):
-                target = torch.tensor(y_true[batch], dtype=torch.float32)
-                mask = torch.tensor(known[batch], dtype=torch.float32)
-                logits = reader(*self._inputs(batch))
+            for chosen in self._batches(rows, settings.batch, rng):
+                batch = self._inputs(chosen)
+                target = torch.tensor(y_true[chosen], dtype=torch.float32)
+                mask = torch.tensor(known[chosen], dtype=torch.float32)
+                logits = reader(batch)
                 smooth = target * (1 - 2 * settings.smoothing) + settings.smoothing
                 loss = nn.functional.binary_cross_entropy_with_logits(
                     logits, smooth, pos_weight=weight, reduction="none"
                 )
-                loss = (loss * mask).sum() / len(batch)
+                loss = (loss * mask).sum() / len(chosen)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(factors, 1.0)
@@ -196,58 +228,70 @@ class Tuner:
     def averaged(self, reader: UpperReader, rows: NDArray[np.intp]) -> Floats:
         """Return the mean own state of each row, shape (n_rows, hidden)."""
 
-        def mean(lower: Tensor, attended: Tensor, own: Tensor) -> Tensor:
-            states = reader.states(lower, attended)
-            return (states * own[:, :, None]).sum(dim=1) / own.sum(dim=1, keepdim=True)
+        def mean(batch: Batch) -> Tensor:
+            return (reader.states(batch) * batch.own[:, :, None]).sum(dim=1) / batch.own.sum(dim=1, keepdim=True)
 
         return self.run(reader, mean, rows)
 
-    def run(self, reader: UpperReader, read: Callable[..., Tensor], rows: NDArray[np.intp]) -> Floats:
-        """Return `read` of the inputs of each row, shape (n_rows, …), without gradients or dropout."""
+    def run(self, reader: UpperReader, read: Callable[[Batch], Tensor], rows: NDArray[np.intp]) -> Floats:
+        """Return `read` of each row, shape (n_rows, …), without gradients or dropout."""
         reader.eval()
-        found: list[Any] = [None] * len(rows)
-        for batch in self._batches(np.arange(len(rows)), 64, None, of=rows):
+        found: dict[int, Any] = {}
+        for chosen in self._batches(rows, 64, None):
             with torch.no_grad():
-                vectors = read(*self._inputs(rows[batch])).float().numpy()
-            for place, vector in zip(batch, vectors, strict=True):
-                found[place] = vector
-        return np.array(found, np.float64)
+                vectors = read(self._inputs(chosen)).float().numpy()
+            found.update(zip(chosen.tolist(), vectors, strict=True))
+        return np.array([found[row] for row in rows.tolist()], np.float64)
 
-    def _batches(
-        self,
-        rows: NDArray[np.intp],
-        size: int,
-        rng: np.random.Generator | None,
-        *,
-        of: NDArray[np.intp] | None = None,
-    ) -> list[NDArray[np.intp]]:
-        """Return batches of similar length; with `rng`, shuffled and with lengths jittered."""
-        source = rows if of is None else of
-        lengths = np.array([len(self.windows[row].ids) for row in source], np.float64)
+    def _batches(self, rows: NDArray[np.intp], size: int, rng: np.random.Generator | None) -> list[NDArray[np.intp]]:
+        """Return batches of `size` or a few more rows: whole windows of similar length.
+
+        With `rng`, shuffled and with lengths jittered.
+        """
+        members: dict[int, list[int]] = {}
+        for row in rows.tolist():
+            members.setdefault(self.own[row].window, []).append(row)
+        lengths = np.array([len(self.windows[window].ids) for window in members], np.float64)
         if rng is not None:
-            lengths = lengths + rng.uniform(0, 6, len(lengths))
-        order = rows[np.argsort(lengths, kind="stable")]
-        batches = [order[start : start + size] for start in range(0, len(order), size)]
+            lengths = lengths + rng.uniform(0, 12, len(lengths))
+        by_window = list(members.values())
+        batches: list[NDArray[np.intp]] = []
+        batch: list[int] = []
+        for place in np.argsort(lengths, kind="stable").tolist():
+            batch += by_window[place]
+            if len(batch) >= size:
+                batches.append(np.array(batch))
+                batch = []
+        if batch:
+            batches.append(np.array(batch))
         if rng is not None:
-            rng.shuffle(batches)
+            order = rng.permutation(len(batches))
+            batches = [batches[place] for place in order]
         return batches
 
-    def _inputs(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor, Tensor]:
-        longest = max(len(self.windows[row].ids) for row in rows)
-        hidden = self.lower[0].shape[1]
-        states = torch.zeros(len(rows), longest, hidden, dtype=torch.bfloat16)
-        attended = torch.full((len(rows), 1, 1, longest), -1e9, dtype=torch.bfloat16)
-        own = torch.zeros(len(rows), longest)
-        for place, row in enumerate(rows):
-            window = self.windows[row]
-            states[place, : len(window.ids)] = self.lower[row]
-            attended[place, :, :, : len(window.ids)] = 0.0
-            own[place, window.own[0] : window.own[1]] = 1.0
-        return states, attended, own
+    def _inputs(self, rows: NDArray[np.intp]) -> Batch:
+        places = {window: place for place, window in enumerate(dict.fromkeys(self.own[row].window for row in rows))}
+        longest = max(len(self.windows[window].ids) for window in places)
+        longest_own = max(self.own[row].end - self.own[row].start for row in rows)
+        lower = torch.zeros(len(places), longest, self.lower[0].shape[1], dtype=torch.bfloat16)
+        attended = torch.full((len(places), 1, 1, longest), -1e9, dtype=torch.bfloat16)
+        for window, place in places.items():
+            n_tokens = len(self.windows[window].ids)
+            lower[place, :n_tokens] = self.lower[window]
+            attended[place, :, :, :n_tokens] = 0.0
+        tokens = torch.zeros(len(rows), longest_own, dtype=torch.long)
+        own = torch.zeros(len(rows), longest_own)
+        for message, row in enumerate(rows):
+            found = self.own[row]
+            first = places[found.window] * longest
+            tokens[message, : found.end - found.start] = torch.arange(first + found.start, first + found.end)
+            own[message, : found.end - found.start] = 1.0
+        return Batch(rows, lower, attended, tokens, own)
 
     def _lower_states(self) -> list[Tensor]:
         lower: list[Any] = [None] * len(self.windows)
-        for batch in self._batches(np.arange(len(self.windows)), 64, None):
+        order = sorted(range(len(self.windows)), key=lambda window: len(self.windows[window].ids))
+        for batch in (order[start : start + 32] for start in range(0, len(order), 32)):
             longest = max(len(self.windows[row].ids) for row in batch)
             ids = torch.zeros(len(batch), longest, dtype=torch.long)
             attended = torch.full((len(batch), 1, 1, longest), -1e9)

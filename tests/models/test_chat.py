@@ -89,12 +89,22 @@ def test_a_score_does_not_depend_on_what_else_is_scored(classifier: ChatClassifi
             assert probability == pytest.approx(two.probabilities[label], abs=1e-6)
 
 
-def test_what_was_said_before_counts_and_what_follows_does_not(classifier: ChatClassifier) -> None:
+def test_what_was_said_before_and_what_was_answered_count(classifier: ChatClassifier) -> None:
     answer = Utterance("x", Speaker.BUYER, "行")
     offer, refusal = Utterance("o", Speaker.SELLER, "给您退款"), Utterance("o", Speaker.SELLER, "不退")
     after_offer, after_refusal = classifier.score([[offer, answer], [refusal, answer]])
     assert after_offer[1].probabilities != after_refusal[1].probabilities
-    assert classifier.score([[offer, answer, refusal]])[0][:2] == after_offer
+    assert classifier.score([[offer, answer, refusal]])[0][:2] != after_offer
+
+
+def test_what_is_said_much_later_changes_nothing(classifier: ChatClassifier) -> None:
+    early = [Utterance(str(i), Speaker.SELLER, "给您退款 ok? " * 9) for i in range(9)]
+    longer = classifier.score([[*early, *CONVERSATION]])[0]
+    first = len(classifier.windows.cut(early)[0].members)
+    assert first < len(early)
+    for one, two in zip(longer[:first], classifier.score([early])[0][:first], strict=True):
+        for label, probability in one.probabilities.items():
+            assert probability == pytest.approx(two.probabilities[label], abs=1e-6)
 
 
 def test_no_conversation_and_no_message_give_nothing(classifier: ChatClassifier) -> None:
@@ -131,19 +141,20 @@ def test_only_the_start_of_a_very_long_message_is_read(classifier: ChatClassifie
     long = Utterance("1", Speaker.BUYER, "碎" * 20_000)
     score = classifier.score([[long]])[0][0]
     assert score.probabilities.keys() == set(LABELS_OF_SPEAKER[Speaker.BUYER])
-    assert len(classifier.windows.cut([long])[0].offsets) == classifier.windows.max_own_tokens
+    assert len(classifier.windows.cut([long])[0].members[0].offsets) == classifier.windows.max_own_tokens
 
 
 def test_the_shares_of_characters_add_up_to_the_logit(classifier: ChatClassifier) -> None:
     utterance = CONVERSATION[0]
     (window,) = classifier.windows.cut([utterance])
+    (member,) = window.members
     states = classifier.encoder.token_states(np.array([window.ids], np.int64))[0]
-    own = states[window.own[0] : window.own[1]].astype(np.float64)
+    own = states[member.start : member.end].astype(np.float64)
     heads = classifier.heads
     tokens = token_shares(own, weight=heads.weight, focus=heads.focus, resting=heads.resting)
     for label in (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE):
         place = LABELS.index(label)
-        shares = classifier._shares(window, utterance, tokens, place)
+        shares = classifier._shares(member, utterance, tokens, place)
         constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.shift[place]
         probability = classifier.score([[utterance]])[0][0].probabilities[label]
         assert shares.sum() + constant == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
