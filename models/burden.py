@@ -21,6 +21,7 @@ from models.vocabulary import Claim, GoodsState, Responsible, Ruling
 Payer = Literal["buyer", "seller", "carrier"]
 _N_DRAWS = 256
 _CERTAIN = 0.01
+_POWERS = 2.0 ** np.arange(len(PROPOSITIONS))
 
 
 @dataclass(frozen=True)
@@ -148,28 +149,53 @@ def _draws() -> NDArray[np.float64]:
     return np.asarray(qmc.Sobol(len(PROPOSITIONS) + 1, seed=20250815).random(_N_DRAWS))
 
 
-def expected_orders(case: Case, pack: RulePack, findings: Findings) -> dict[Order, float]:
-    """Return the probability of each order over the uncertain findings, by 256 fixed quasi-random draws.
-
-    Findings under 1 % or over 99 % count as settled. Probabilities sum to 1.
+class Adjudication:
+    """The orders of one case under one rule pack: every settled set of propositions is ruled once and remembered, for
+    an explanation asks for the same ones again and again.
     """
-    draws = _draws()
-    probabilities = np.array([findings.stated[name].probability for name in PROPOSITIONS])
-    probabilities = np.where(probabilities < _CERTAIN, 0.0, np.where(probabilities > 1 - _CERTAIN, 1.0, probabilities))
-    truths = draws[:, :-1] < probabilities
-    edges = np.cumsum([findings.agreed[remedy].probability for remedy in AGREED_REMEDIES])
-    agreed_places = np.searchsorted(edges, draws[:, -1], side="right")
-    # Each draw as one number, so that equal draws are ruled once.
-    codes = np.column_stack([truths, agreed_places]) @ 2 ** np.arange(len(PROPOSITIONS) + 1)
-    _, firsts, counts = np.unique(codes, return_index=True, return_counts=True)
-    orders: dict[Order, float] = {}
-    for first, count in zip(firsts, counts, strict=True):
-        holds = cast(Truths, dict(zip(PROPOSITIONS, truths[first].tolist(), strict=True)))
-        place = int(agreed_places[first])
-        agreed = AGREED_REMEDIES[place] if place < len(AGREED_REMEDIES) else None
-        order = adjudicate(case, pack, holds, agreed=agreed)
-        orders[order] = orders.get(order, 0.0) + float(count) / _N_DRAWS
-    return orders
+
+    def __init__(self, case: Case, pack: RulePack) -> None:
+        self.case = case
+        self.pack = pack
+        self._orders: list[Order] = []
+        self._place_of_order: dict[Order, int] = {}
+        self._place_of_code: dict[int, int] = {}
+
+    def expected_orders(self, findings: Findings) -> dict[Order, float]:
+        """Return the probability of each order over the uncertain findings, by 256 fixed quasi-random draws.
+
+        Findings under 1 % or over 99 % count as settled. Probabilities sum to 1.
+        """
+        draws = _draws()
+        stated = np.array([findings.stated[name].probability for name in PROPOSITIONS])
+        stated = np.where(stated < _CERTAIN, 0.0, np.where(stated > 1 - _CERTAIN, 1.0, stated))
+        truths = draws[:, :-1] < stated
+        edges = np.cumsum([findings.agreed[remedy].probability for remedy in AGREED_REMEDIES])
+        agreed_places = np.searchsorted(edges, draws[:, -1], side="right")
+        # Each draw as one number, so that equal draws are ruled once. Exact: all powers of two stay below 2^53.
+        codes = (truths @ _POWERS + agreed_places * 2.0 ** len(PROPOSITIONS)).astype(np.int64).tolist()
+        counts: dict[int, int] = {}
+        for draw, code in enumerate(codes):
+            place = self._place_of_code.get(code)
+            if place is None:
+                place = self._rule(code, truths[draw], int(agreed_places[draw]))
+            counts[place] = counts.get(place, 0) + 1
+        return {self._orders[place]: count / _N_DRAWS for place, count in counts.items()}
+
+    def _rule(self, code: int, truths: NDArray[np.bool_], agreed_place: int) -> int:
+        holds = cast(Truths, dict(zip(PROPOSITIONS, truths.tolist(), strict=True)))
+        agreed = AGREED_REMEDIES[agreed_place] if agreed_place < len(AGREED_REMEDIES) else None
+        order = adjudicate(self.case, self.pack, holds, agreed=agreed)
+        place = self._place_of_order.setdefault(order, len(self._orders))
+        if place == len(self._orders):
+            self._orders.append(order)
+        self._place_of_code[code] = place
+        return place
+
+
+def expected_orders(case: Case, pack: RulePack, findings: Findings) -> dict[Order, float]:
+    """Return the probability of each order over the uncertain findings of one case, asked once."""
+    return Adjudication(case, pack).expected_orders(findings)
 
 
 def ledger(case: Case, pack: RulePack, findings: Findings) -> tuple[LedgerStep, ...]:

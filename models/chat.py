@@ -93,8 +93,10 @@ class ChatClassifier:
         self.source = source
 
     @classmethod
-    def load(cls, directory: Path, *, cache_dir: Path, threads: int = 1) -> "ChatClassifier":
+    def load(cls, directory: Path, *, cache_dir: Path, threads: int = 1, int8: bool = False) -> "ChatClassifier":
         """Return the classifier saved in `directory`; the encoder is prepared in `cache_dir` on first use.
+
+        int8 : as `models.encoders.prepare_text_encoder` takes it
 
         Raises WeightsError when a file is missing or does not fit, EncoderError when the encoder can't be prepared.
         """
@@ -120,7 +122,7 @@ class ChatClassifier:
             if type(error).__name__ != "SafetensorError":
                 raise
             raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
-        encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
+        encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads, int8=int8)
         return cls(
             encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer, **limits), delta=delta, source=source
         )

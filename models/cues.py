@@ -4,7 +4,7 @@ Cues are about words, not truth; a text that poses as the platform or the system
 """
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import yaml
@@ -12,6 +12,7 @@ import yaml
 from models.errors import RulePackError
 
 CUES_FILE = Path(__file__).with_name("cues.yaml")
+_TEXTS_REMEMBERED = 4096
 
 
 class CueBook:
@@ -19,10 +20,12 @@ class CueBook:
 
     def __init__(self, patterns: dict[str, re.Pattern[str]]) -> None:
         self.patterns = patterns
+        # An explanation asks the same of the same texts again for every piece that it leaves out.
+        self._search = lru_cache(maxsize=_TEXTS_REMEMBERED)(lambda cue, text: patterns[cue].search(text) is not None)
 
     def has(self, cue: str, text: str | None) -> bool:
         """Tell whether `text` holds the cue. An absent text holds none."""
-        return bool(text) and self.patterns[cue].search(text or "") is not None
+        return bool(text) and self._search(cue, text or "")
 
 
 def load_cues(path: Path = CUES_FILE) -> CueBook:

@@ -141,23 +141,25 @@ def equal_lengths(lengths: Sequence[int], *, max_tokens_per_batch: int = 2048) -
 
 
 def prepare_text_encoder(
-    source: str = PACKAGED, *, cache_dir: Path, delta: Weights | None = None, threads: int = 1
+    source: str = PACKAGED, *, cache_dir: Path, delta: Weights | None = None, threads: int = 1, int8: bool = False
 ) -> TextEncoder:
     """Return the text encoder of `source`, exporting it to ONNX on first use.
 
     source : "packaged" (multilingual-e5-small), a Hugging Face id, or a local path
     delta : weight differences by parameter name, added before export
+    int8 : multiply in 8 bits, each token's state scaled by itself, so that no batch mate changes a result
     Raises EncoderError when the source is missing, altered or does not fit `delta`.
     """
     digest = _digest(source, E5_SHA256, delta)
     folder = cache_dir / f"text-{digest[:16]}"
-    if not ((folder / "model.onnx").exists() and (folder / "tokenizer.json").exists()):
+    path = folder / ("model-int8.onnx" if int8 else "model.onnx")
+    if not (path.exists() and (folder / "tokenizer.json").exists()):
         model, tokenizer = load_text_model(source)
         _add_delta(model, delta)
-        _write_atomically(folder / "model.onnx", lambda path: _export_text(model, path))
+        _write_atomically(path, lambda path: _export_int8_text(model, path) if int8 else _export_text(model, path))
         words = str(tokenizer.to_str())
         _write_atomically(folder / "tokenizer.json", lambda path: path.write_text(words, encoding="utf-8"))
-    session = open_session(folder / "model.onnx", threads=threads)
+    session = open_session(path, threads=threads)
     return TextEncoder(session, _open_tokenizer(folder / "tokenizer.json"), digest=digest)
 
 
@@ -311,6 +313,25 @@ def _export_text(model: Any, path: Path) -> None:
         output_names=["states"],
         dynamic_axes={"input_ids": axes, "attention_mask": axes, "states": axes},
     )
+
+
+def _export_int8_text(model: Any, path: Path) -> None:
+    """Export with 8-bit weights, one scale for 128 of them. Dynamic quantisation would let batch mates move a scale."""
+    import logging
+
+    import onnx
+    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+
+    _export_text(model, path)
+    config = DefaultWeightOnlyQuantConfig(block_size=128, is_symmetric=True, accuracy_level=4, bits=8)
+    before = logging.root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        quantizer = MatMulNBitsQuantizer(onnx.load(str(path)), algo_config=config)
+        quantizer.process()
+    finally:
+        logging.disable(before)
+    quantizer.model.save_model_to_file(str(path))
 
 
 def _export_image(model: Any, path: Path) -> None:

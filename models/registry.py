@@ -66,7 +66,7 @@ def load_suggester(
         if head.encoder_digest not in (None, image_encoder.digest):
             raise WeightsError(f"the {name} weights were fitted on another image encoder")
     scorer = EvidenceScorer(
-        chat=ChatClassifier.load(folder / "chat", cache_dir=cache_dir),
+        chat=ChatClassifier.load(folder / "chat", cache_dir=cache_dir, int8=True),
         damage=damage,
         listing=listing,
         image_encoder=image_encoder,

@@ -1,7 +1,9 @@
 """EvidenceScorer: the classifiers put to work on a case's chat and photos.
 
 Anything that turns case files into `CaseEvidence` may stand in its place, which is how an evaluation draws the scores
-of photos whose files are absent. Each photo is decoded and encoded once, however often the same bytes occur.
+of photos whose files are absent. Each photo is decoded and encoded once, however often the same bytes occur, and lately
+seen photos and conversations are remembered: a shop's listing photo comes with every case about it, and a case on the
+desk is scored again when evidence is added.
 """
 
 from collections.abc import Sequence
@@ -18,9 +20,13 @@ from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto, Statement
 from models.images import open_photo
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier, DamageScore
+from models.recent import Recent
 from models.vocabulary import PhotoRole, Speaker
 
 OWN_ACCOUNTS = {"buyer_statement": Speaker.BUYER, "seller_statement": Speaker.SELLER}
+# Features of a photo take about 2 MB, a scored conversation some 10 kB.
+_PHOTOS_REMEMBERED = 32
+_CONVERSATIONS_REMEMBERED = 1_024
 _NOT_GOODS = (PhotoRole.WAYBILL, PhotoRole.SCREENSHOT)
 
 
@@ -82,6 +88,10 @@ class EvidenceScorer:
         self.listing = listing
         self.image_encoder = image_encoder
         self.threads = threads
+        self._photos: Recent[str, _SeenPhoto | None] = Recent(capacity=_PHOTOS_REMEMBERED)
+        self._conversations: Recent[tuple[Utterance, ...], list[StatementScore]] = Recent(
+            capacity=_CONVERSATIONS_REMEMBERED
+        )
 
     def score(self, files: Sequence[CaseFile]) -> list[CaseEvidence]:
         """Return the scored evidence of each case, in order."""
@@ -92,12 +102,22 @@ class EvidenceScorer:
         """Return the statements of each case: its chat and both sides' own accounts."""
         accounts = [own_accounts(case) for case in cases]
         conversations = [conversation(case) for case in cases]
-        scored = self.chat.score([*conversations, *(account for of_case in accounts for account in of_case)])
+        scored = self._read([*conversations, *(account for of_case in accounts for account in of_case)])
         rest = iter(scored[len(cases) :])
         return [
             statements(case, chat, [next(rest)[0] for _ in of_case])
             for case, chat, of_case in zip(cases, scored[: len(cases)], accounts, strict=True)
         ]
+
+    def _read(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
+        """Score what wasn't read lately, all together."""
+        keys = [tuple(conversation) for conversation in conversations]
+        read = {key: found[0] for key in set(keys) if (found := self._conversations.find(key)) is not None}
+        new = [key for key in dict.fromkeys(keys) if key not in read]
+        for key, scores in zip(new, self.chat.score(new), strict=True):
+            read[key] = scores
+            self._conversations.keep(key, scores)
+        return [read[key] for key in keys]
 
     def _with_photos(self, file: CaseFile, said: tuple[Statement, ...]) -> CaseEvidence:
         seen, unreadable = self._look(file)
@@ -110,8 +130,14 @@ class EvidenceScorer:
         present = [photo for photo in file.case.photos if photo.photo_id in file.photos]
         digests = {photo.photo_id: photo_digest(file.photos[photo.photo_id]) for photo in present}
         by_digest = {digests[photo.photo_id]: file.photos[photo.photo_id] for photo in present}
+        looked = {digest: known[0] for digest in by_digest if (known := self._photos.find(digest)) is not None}
+        new = [digest for digest in by_digest if digest not in looked]
         with ThreadPoolExecutor(self.threads) as pool:
-            looked = dict(zip(by_digest, pool.map(self._look_at, by_digest.values()), strict=True))
+            for digest, photo_seen in zip(
+                new, pool.map(self._look_at, (by_digest[digest] for digest in new)), strict=True
+            ):
+                looked[digest] = photo_seen
+                self._photos.keep(digest, photo_seen)
         seen, unreadable = {}, []
         for photo in present:
             found = looked[digests[photo.photo_id]]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.amounts import refund_amount
-from models.burden import Order, expected_orders, ledger
+from models.burden import Adjudication, Order, ledger
 from models.case_file import CaseFile, input_digest
 from models.conformal import prediction_sets
 from models.domain import Remedy, Suggestion
@@ -21,7 +21,7 @@ from models.evidence import CaseEvidence
 from models.explanation import OUT_OF_DISTRIBUTION, explain
 from models.findings import Findings, read_findings
 from models.missing import missing_evidence
-from models.rule_pack import RuleBook, RulePack
+from models.rule_pack import RuleBook
 from models.ruling import RULINGS, RulingClassifier, features
 from models.scorer import Scorer
 from models.vocabulary import AbstainReason, Claim, Responsible, Ruling
@@ -98,21 +98,22 @@ class Suggester:
     def rule(self, evidence: CaseEvidence, *, ruled_on: date) -> Ruled:
         """Return the ruling on scored evidence, unexplained."""
         pack = self.rule_book.pack_for(evidence.case, ruled_on=ruled_on)
-        return self._rule(evidence, pack)
+        return self._rule(evidence, Adjudication(evidence.case, pack))
 
-    def _rule(self, evidence: CaseEvidence, pack: RulePack) -> Ruled:
-        findings = read_findings(evidence, no_reason_days=pack.no_reason_return_days)
-        return self._rule_findings(evidence, pack, findings)
+    def _rule(self, evidence: CaseEvidence, adjudication: Adjudication) -> Ruled:
+        findings = read_findings(evidence, no_reason_days=adjudication.pack.no_reason_return_days)
+        return self._rule_findings(findings, adjudication)
 
-    def _rule_findings(self, evidence: CaseEvidence, pack: RulePack, findings: Findings) -> Ruled:
-        orders = expected_orders(evidence.case, pack, findings)
-        row = features(evidence.case, findings, orders)
+    def _rule_findings(self, findings: Findings, adjudication: Adjudication) -> Ruled:
+        orders = adjudication.expected_orders(findings)
+        row = features(adjudication.case, findings, orders)
         return Ruled(findings, orders, self.ruling.predict_proba(row[None])[0])
 
     def _suggest_one(self, file: CaseFile, evidence: CaseEvidence, moment: datetime) -> Suggestion:
         case = file.case
         pack = self.rule_book.pack_for(case, ruled_on=moment.date())
-        ruled = self._rule(evidence, pack)
+        adjudication = Adjudication(case, pack)
+        ruled = self._rule(evidence, adjudication)
         seen = {photo.ref for photo in evidence.photos}
         absent = frozenset(photo.photo_id for photo in case.photos) - seen
         in_set = self._set(ruled)
@@ -143,14 +144,17 @@ class Suggester:
                 return_freight=order.return_freight,
             ),
             evidence=explain(
-                evidence, ruled.findings, ruled.probabilities, rule=lambda other: self._rule(other, pack).probabilities
+                evidence,
+                ruled.findings,
+                ruled.probabilities,
+                rule=lambda other: self._rule(other, adjudication).probabilities,
             ),
             ledger=ledger(case, pack, ruled.findings),
             missing_evidence=missing_evidence(
                 case,
                 ruled.findings,
                 ruled.probabilities,
-                rule=lambda other: self._rule_findings(evidence, pack, other).probabilities,
+                rule=lambda other: self._rule_findings(other, adjudication).probabilities,
                 absent_photos=absent,
             ),
         )

@@ -113,7 +113,7 @@ def worker() -> None:
         settings = read_settings()
         configure_logs(settings.log_level)
         with errors.status("Loading the model ..."):
-            suggester = _suggester(settings)
+            suggester = _suggester(settings, warm=True)
         scoring = build_house(settings, suggester).worker()
         try:
             scoring.run()
@@ -268,17 +268,22 @@ def _queue(text: str) -> "Queue":
         raise InputError(f"{text!r} is no platform/claim, such as taobao/damaged", field="--queue") from error
 
 
-def _suggester(settings: "Settings") -> "Suggester":
+def _suggester(settings: "Settings", *, warm: bool = False) -> "Suggester":
     _quiet_libraries()
     from models.registry import load_suggester
 
-    return load_suggester(settings.model_dir, cache_dir=settings.cache_dir)
+    suggester = load_suggester(settings.model_dir, cache_dir=settings.cache_dir)
+    if warm:
+        from serving.scoring import warm_up
+
+        warm_up(suggester)
+    return suggester
 
 
 def _suggester_if_any(settings: "Settings") -> "Suggester | None":
     try:
         with errors.status("Loading the model (the first time prepares the encoders, about a minute) ..."):
-            return _suggester(settings)
+            return _suggester(settings, warm=True)
     except ReviewError as error:
         errors.print(f"[bold yellow]No model:[/] {escape(str(error))}. Nothing will be suggested.", soft_wrap=True)
         return None

@@ -46,7 +46,12 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
         store=store,
         photos=photos,
         photo_intake=PhotoIntake(photos, max_bytes=settings.max_photo_bytes),
-        scoring=Scoring(suggester, turns=settings.scoring_threads, wait_s=settings.scoring_wait_s),
+        scoring=Scoring(
+            suggester,
+            turns=settings.scoring_threads,
+            wait_s=settings.scoring_wait_s,
+            budget_s=settings.scoring_budget_s,
+        ),
         gatekeeper=Gatekeeper(
             store,
             session_hours=settings.session_hours,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.burden import adjudicate, expected_orders, ledger
+from models.burden import Adjudication, adjudicate, expected_orders, ledger
 from models.evidence import Finding
 from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings, Proposition
 from models.rule_pack import shipped_rule_book
@@ -121,6 +121,15 @@ def test_expected_orders_sum_to_one_and_repeat_exactly(values: list[float], clai
     orders = expected_orders(case, pack, findings)
     assert sum(orders.values()) == pytest.approx(1.0)
     assert orders == expected_orders(case, pack, findings)
+
+
+def test_an_adjudication_asked_often_says_what_one_asked_once_says() -> None:
+    case = build_case(claim="damaged")
+    pack = shipped_rule_book().pack_for(case, ruled_on=ON)
+    adjudication = Adjudication(case, pack)
+    for value in (0.0, 0.3, 0.7, 1.0, 0.3):
+        findings = _findings(prima_facie=value, proper_sign_off=1 - value)
+        assert adjudication.expected_orders(findings) == expected_orders(case, pack, findings)
 
 
 def test_settled_findings_give_one_order() -> None:

@@ -170,6 +170,17 @@ def test_a_local_text_model_is_an_encoder(tiny_bert: Path, tmp_path: Path) -> No
     assert np.abs(vectors[1] - (pooled / pooled.norm()).numpy()).max() < 1e-5
 
 
+def test_in_8_bits_states_stay_near_and_no_batch_mate_changes_them(tiny_bert: Path, tmp_path: Path) -> None:
+    whole = prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path)
+    small = prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path, int8=True)
+    ids = np.random.default_rng(0).integers(0, 5, (8, 12))
+    states = small.token_states(ids)
+    alone = np.concatenate([small.token_states(row[None]) for row in ids])
+    np.testing.assert_array_equal(states, alone)
+    near = np.abs(states - whole.token_states(ids)).max()
+    assert 0 < near < 0.1
+
+
 def test_a_local_image_backbone_is_an_encoder(tiny_resnet: Path, tmp_path: Path) -> None:
     encoder = prepare_image_encoder(str(tiny_resnet), cache_dir=tmp_path)
     maps = encoder.encode(photo()).maps

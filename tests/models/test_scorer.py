@@ -1,5 +1,6 @@
 """The classifiers at work: everything keeps its place, each photo is seen once, nothing hangs on batch mates."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -41,11 +42,16 @@ class CountingEncoder(ImageEncoder):
 
 @pytest.fixture(scope="module")
 def chat() -> ChatClassifier:
-    return ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir())
+    return ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir(), int8=True)
 
 
 @pytest.fixture
 def scorer(chat: ChatClassifier, image_encoder: ImageEncoder) -> EvidenceScorer:
+    return build_scorer(chat, image_encoder)
+
+
+def build_scorer(chat: ChatClassifier, image_encoder: ImageEncoder) -> EvidenceScorer:
+    """One that remembers nothing yet."""
     return EvidenceScorer(
         chat=chat,
         damage=DamageClassifier.load(SHIPPED_DIR / "damage"),
@@ -162,10 +168,25 @@ def test_without_both_sides_there_is_no_match_and_what_came_back_is_not_what_was
     assert evidence.match is None
 
 
-def test_photo_scores_never_depend_on_batch_mates(scorer: EvidenceScorer) -> None:
+def test_scores_never_depend_on_batch_mates(chat: ChatClassifier, image_encoder: ImageEncoder) -> None:
     files = [file({"p0": photo_bytes(seed=i), "p1": photo_bytes(seed=i + 9)}, case_id=f"c{i}") for i in range(3)]
-    for alone, among in zip((scorer.score([one])[0] for one in files), scorer.score(files), strict=True):
-        assert_same(alone, among)
+    alone = [build_scorer(chat, image_encoder).score([one])[0] for one in files]
+    for one, among in zip(alone, build_scorer(chat, image_encoder).score(files), strict=True):
+        assert_same(one, among)
+
+
+def test_photos_and_chats_met_lately_are_not_scored_again_and_come_out_the_same(scorer: EvidenceScorer) -> None:
+    first = file({"p0": photo_bytes(seed=1), "p1": photo_bytes(seed=2), "p2": b"not a photo"})
+    (before,) = scorer.score([first])
+    encoder = scorer.chat.encoder.session
+    scorer.chat.encoder.session = None
+    try:
+        (after,) = scorer.score([file(dict(first.photos), case_id="another")])
+    finally:
+        scorer.chat.encoder.session = encoder
+    assert seen_by(scorer) == 2
+    assert after.unreadable == ("p2",)
+    assert_same(before, replace(after, case=before.case))
 
 
 def test_no_files_give_no_evidence(scorer: EvidenceScorer) -> None:

@@ -11,13 +11,12 @@ from models.errors import NotFittedError
 from serving.case_files import read_case_file
 from serving.house import House
 from serving.records import CaseKey, EvidenceDraft, Role, ScoreJob, User
-from serving.refusals import LeaseLostError, ModelAbsentError, ScoringBusyError
+from serving.refusals import LeaseLostError, ModelAbsentError
 from serving.scoring import Scoring
 from serving.store import jobs
 from serving.worker import ScoringWorker
 from tests.builders import build_case
 from tests.serving.conftest import user_of
-from tests.suggesters import build_suggester
 
 KEY = CaseKey(build_case().platform, "TB-1")
 
@@ -138,11 +137,7 @@ def test_the_same_suggestion_again_is_stored_once(scoring_house: House, case: Ca
     assert len(stored) == 1
 
 
-def test_scoring_without_a_model_or_a_free_turn_is_refused() -> None:
+def test_scoring_without_a_model_is_refused() -> None:
     file = CaseFile(build_case(), {})
     with pytest.raises(ModelAbsentError):
         Scoring(None, turns=1, wait_s=1).suggest(file)
-    busy = Scoring(build_suggester(), turns=1, wait_s=0.01)
-    assert busy._turns.acquire()
-    with pytest.raises(ScoringBusyError):
-        busy.suggest(file)
