@@ -31,13 +31,14 @@ def score(
         int | None, typer.Option(min=1, max=256, help="Worker processes; by default one a core.")
     ] = None,
     engine: Annotated[
-        str, typer.Option(help="Only `pool`, processes on this machine; `ray` is not there yet.")
+        str,
+        typer.Option(help="`pool`: processes on this machine; `ray`: actors of a Ray cluster, or of Ray started here."),
     ] = "pool",
     fresh: Annotated[bool, typer.Option("--fresh", help="Discard what an earlier run left in --out.")] = False,
 ) -> None:
     """Score a backlog of cases. Stopped at any point, the same command goes on where it stopped."""
-    if engine != "pool":
-        raise typer.BadParameter(f"{engine!r}: only `pool` is there now", param_hint="--engine")
+    if engine not in ("pool", "ray"):
+        raise typer.BadParameter(f"{engine!r} is neither `pool` nor `ray`", param_hint="--engine")
     if photos is not None and "://" not in photos and not Path(photos).is_dir():
         raise typer.BadParameter(f"{photos} is not a folder", param_hint="--photos")
     if waiting == (backlog is not None):
@@ -45,8 +46,9 @@ def score(
     if waiting and photos is not None:
         raise typer.BadParameter("the database's cases have photos of their own", param_hint="--photos")
     from models.errors import ReviewError
-    from serving.backlog.engine import PoolEngine
+    from serving.backlog.pool import PoolEngine
     from serving.backlog.progress import RunProgress
+    from serving.backlog.ray_engine import RayEngine
     from serving.backlog.run import score_backlog
     from serving.backlog.shipped import loader
     from serving.backlog.waiting import hand_back, take_snapshot
@@ -55,6 +57,7 @@ def score(
     console = Console(stderr=True)
     settings = Settings()
     load = loader(settings.model_dir, cache_dir=settings.cache_dir)
+    make_engine = PoolEngine if engine == "pool" else RayEngine
     store = None
     try:
         if waiting:
@@ -65,12 +68,12 @@ def score(
             backlog, photos = str(take_snapshot(store, out=out, fresh=fresh)), str(settings.photo_dir)
         with (
             RunProgress(console) as progress,
-            PoolEngine(load, processes=processes or len(os.sched_getaffinity(0))) as pool,
+            make_engine(load, processes=processes or len(os.sched_getaffinity(0))) as workers,
         ):
             summary = score_backlog(
                 str(backlog),
                 out=out,
-                engine=pool,
+                engine=workers,
                 photos_dir=photos,
                 fresh=fresh,
                 max_line_bytes=settings.max_case_bytes,

@@ -17,10 +17,10 @@ from pathlib import Path
 from pyarrow import parquet
 
 from serving.backlog.chunk import Chunk, Refused, Result, Scored
-from serving.backlog.engine import Engine
 from serving.backlog.manifest import RunManifest, records_of
 from serving.backlog.reading import MAX_LINE_BYTES, Entry, Place, read_entries
 from serving.backlog.refusals import RunChangedError
+from serving.backlog.rounds import Engine
 from serving.backlog.sources import Source, find_sources
 from serving.backlog.summary import Summary, summarise
 from serving.backlog.triage import triage_table

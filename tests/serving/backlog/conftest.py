@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from tests.serving.backlog.backlogs import load_deadly
 
 

@@ -11,7 +11,7 @@ import pytest
 from typer import Typer
 from typer.testing import CliRunner
 
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.cli_backlog import score
 from tests.serving.backlog.backlogs import SLOW, case_content, results, write_lines
@@ -107,7 +107,8 @@ def test_what_the_command_cannot_do_it_says(tmp_path: Path) -> None:
     runner = CliRunner()
     backlog = write_lines(tmp_path / "cases.jsonl", [])
     for options, words in (
-        (["--engine", "ray"], "only `pool`"),
+        (["--engine", "spark"], "neither `pool` nor `ray`"),
+        (["--waiting"], "give a backlog, or --waiting"),
         (["--photos", str(tmp_path / "nowhere")], "is not a folder"),
     ):
         told = runner.invoke(app, [str(backlog), "--out", str(tmp_path / "out"), *options])

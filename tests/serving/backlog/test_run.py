@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, RunChangedError
 from serving.backlog.rows import to_suggestion
 from serving.backlog.run import score_backlog

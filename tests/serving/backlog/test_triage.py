@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.summary import Summary
 from tests.serving.backlog.backlogs import RAISES, case_content, suggestion_rows, write_lines

@@ -7,7 +7,7 @@ import pytest
 
 from models.domain import Document, parse_case
 from models.vocabulary import DocumentKind, Party
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.waiting import HandedBack, hand_back, take_snapshot
 from serving.case_files import read_case_file

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from serving.backlog import engine as engine_module
+from serving.backlog import rounds
 from serving.backlog.chunk import Chunk, Refused, Result, Scored
-from serving.backlog.engine import PoolEngine
+from serving.backlog.pool import PoolEngine
 from serving.backlog.reading import Entry, Place
 from serving.backlog.refusals import WorkerFailedError, WorkersLostError
 from tests.builders import START
@@ -86,6 +86,6 @@ def test_a_model_that_cannot_be_loaded_is_said() -> None:
 
 
 def test_workers_that_only_die_end_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "_DEATHS_IN_A_ROW", 2)
+    monkeypatch.setattr(rounds, "_DEATHS_IN_A_ROW", 2)
     with PoolEngine(load_and_die, processes=1) as engine, pytest.raises(WorkersLostError, match="killed by SIGKILL"):
         list(engine.score([_chunk(1)]))
