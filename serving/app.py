@@ -15,6 +15,7 @@ from fastapi.staticfiles import StaticFiles
 
 from serving.api import cases, corrections, decisions, desk, health, people, photos, suggestions
 from serving.api.documents import TAGS, install_document
+from serving.champion import ChampionKeeper
 from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
@@ -24,6 +25,7 @@ from serving.scoring import SuggestsRulings
 from serving.settings import Settings
 from serving.traffic import Figures, Traffic
 from serving.web import pages
+from serving.worker import ScoringWorker
 
 _KEEPER_PAUSE_S = 5.0
 _STATIC = Path(__file__).parent / "web" / "static"
@@ -42,15 +44,17 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        worker = built.worker() if built.scoring.suggester is not None else None
-        keeper = DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S)
-        keeper.start()
-        if worker is not None:
-            worker.start()
+        champion = built.champion_keeper()
+        parts: list[ScoringWorker | DeskKeeper | ChampionKeeper] = [
+            built.worker(),
+            DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S),
+            *([champion] if champion is not None else []),
+        ]
+        for part in parts:
+            part.start()
         yield
-        keeper.stop()
-        if worker is not None:
-            worker.stop()
+        for part in parts:
+            part.stop()
         if house is None:
             built.store.close()
 

@@ -46,6 +46,12 @@ class Action(StrEnum):
     SUGGESTIONS_SWITCHED_ON = "suggestions_switched_on"
     DECISIONS_EXPORTED = "decisions_exported"
     OUTCOMES_EXPORTED = "outcomes_exported"
+    MODEL_TAKEN_UP = "model_taken_up"
+    MODEL_REFUSED = "model_refused"
+    MODEL_PROMOTED = "model_promoted"
+    MODEL_ROLLED_BACK = "model_rolled_back"
+    RETRAINING_ASKED = "retraining_asked"
+    RETRAINING_ENDED = "retraining_ended"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     TOKEN_MADE = "token_made"  # noqa: S105  an action's name, not a secret

@@ -114,7 +114,10 @@ def worker() -> None:
         configure_logs(settings.log_level)
         with errors.status("Loading the model ..."):
             suggester = _suggester(settings, warm=True)
-        scoring = build_house(settings, suggester).worker()
+        house = build_house(settings, suggester)
+        scoring, keeper = house.worker(), house.champion_keeper()
+        if keeper is not None:
+            keeper.start()
         try:
             scoring.run()
         except KeyboardInterrupt:
@@ -270,13 +273,30 @@ def _queue(text: str) -> "Queue":
 
 def _suggester(settings: "Settings", *, warm: bool = False) -> "Suggester":
     _quiet_libraries()
-    from models.registry import load_suggester
-
-    suggester = load_suggester(settings.model_dir, cache_dir=settings.cache_dir)
+    suggester = _loaded(settings)
     if warm:
         from serving.scoring import warm_up
 
         warm_up(suggester)
+    return suggester
+
+
+def _loaded(settings: "Settings") -> "Suggester":
+    from models.registry import load_suggester
+    from serving.champion import model_folder, remember, tried
+
+    def load(folder: Path | None) -> "Suggester":
+        return load_suggester(folder, cache_dir=settings.cache_dir)
+
+    folder = model_folder(settings)
+    if folder is None or folder == settings.model_dir:
+        return load(folder)
+    try:
+        suggester = tried(load, folder)
+    except ReviewError as error:
+        errors.print(f"[bold yellow]The champion can't be used:[/] {escape(str(error))}. The shipped model starts.")
+        return load(None)
+    remember(settings.models_dir, folder)
     return suggester
 
 

@@ -52,11 +52,12 @@ def score(
     from serving.backlog.run import score_backlog
     from serving.backlog.shipped import loader
     from serving.backlog.waiting import hand_back, take_snapshot
+    from serving.champion import model_folder
     from serving.settings import Settings
 
     console = Console(stderr=True)
     settings = Settings()
-    load = loader(settings.model_dir, cache_dir=settings.cache_dir)
+    load = loader(model_folder(settings), cache_dir=settings.cache_dir)
     make_engine = PoolEngine if engine == "pool" else RayEngine
     store = None
     try:

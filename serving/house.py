@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from models.errors import InputError
 from models.privacy import Sealer
 from serving.auth import Gatekeeper
+from serving.champion import ChampionKeeper
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
@@ -33,6 +34,22 @@ class House:
             lease_s=self.settings.job_lease_s,
             max_attempts=self.settings.job_attempts,
             poll_s=self.settings.worker_poll_s,
+        )
+
+    def champion_keeper(self) -> ChampionKeeper | None:
+        """Return what keeps up with the registry's champion; None where a model folder or no registry is set."""
+        settings = self.settings
+        if settings.model_dir is not None or not settings.registry_uri:
+            return None
+        from models.registry import ModelRegistry, load_suggester
+
+        return ChampionKeeper(
+            ModelRegistry(settings.registry_uri),
+            self.store,
+            self.scoring,
+            models_dir=settings.models_dir,
+            load=lambda folder: load_suggester(folder, cache_dir=settings.cache_dir),
+            poll_s=settings.registry_poll_s,
         )
 
 

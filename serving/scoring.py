@@ -63,6 +63,10 @@ class Scoring:
     def model_version(self) -> str | None:
         return self.suggester.model_version if self.suggester is not None else None
 
+    def replace(self, suggester: SuggestsRulings) -> None:
+        """Put another model to work. What is being scored finishes on the model it began with."""
+        self.suggester = suggester
+
     def suggest(self, file: CaseFile) -> Suggestion:
         """Raises ModelAbsentError, or ScoringBusyError when no turn becomes free in time."""
         if self.suggester is None:

@@ -27,7 +27,12 @@ class Settings(BaseSettings):
         description="Folder of prepared encoders.",
     )
     outcomes_dir: Path = Field(Path("datasets/outcomes"), description="Folder that exported outcomes go to.")
-    model_dir: Path | None = Field(None, description="Folder of a model; unset means the shipped weights.")
+    model_dir: Path | None = Field(None, description="Folder of a model, used whatever the registry says.")
+    registry_uri: str = Field(
+        "sqlite:///var/mlflow/registry.db", description="MLflow address of the model registry; empty for none."
+    )
+    registry_poll_s: float = Field(30, gt=0, description="Pause between looks at the registry.")
+    models_dir: Path = Field(Path("var/models"), description="Folder of models fetched from the registry.")
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the service listens on.")
     max_case_bytes: int = Field(8_000_000, ge=1, description="Longest JSON body taken.")

@@ -69,7 +69,9 @@ class ScoringWorker:
                 self._stopping.wait(self.poll_s)
 
     def work_once(self) -> bool:
-        """Do one job; return whether there was one."""
+        """Do one job; return whether there was one. Without a model, jobs wait."""
+        if self.scoring.suggester is None:
+            return False
         job = self.store.lease_job(worker=self.name, lease_s=self.lease_s)
         if job is None:
             return False

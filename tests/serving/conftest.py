@@ -79,6 +79,8 @@ def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
         database_url=database_url,
         photo_dir=tmp_path / "photos",
         outcomes_dir=tmp_path / "outcomes",
+        registry_uri=f"sqlite:///{tmp_path}/registry.db",
+        models_dir=tmp_path / "models",
         max_case_bytes=200_000,
         max_photo_bytes=100_000,
         max_request_bytes=1_000_000,

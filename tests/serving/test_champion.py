@@ -1,0 +1,193 @@
+"""A new champion is taken up while requests run; one that fails is refused and the old one stays."""
+
+import shutil
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from models.case_file import CaseFile
+from models.errors import RegistryError
+from models.golden import write_golden
+from models.registry import ModelRegistry, mlflow_client, verified_manifest, write_manifest
+from models.ruling import RulingClassifier
+from models.suggester import Suggester
+from serving.champion import ChampionKeeper, folder_to_start_with
+from serving.house import House
+from tests.builders import build_case
+from tests.suggesters import build_suggester, fitted_ruling
+
+
+def load(folder: Path) -> Suggester:
+    """Return the folder's ruling model over known words, in place of the heavy classifiers."""
+    manifest = verified_manifest(folder)
+    suggester = build_suggester(model_version=manifest.model_version)
+    suggester.ruling = RulingClassifier.load(folder / "ruling")
+    return suggester
+
+
+def model_folder(folder: Path, *, seed: int) -> Path:
+    """Write a small whole model; each seed has a version of its own."""
+    ruling = RulingClassifier(seed=seed)
+    ruling.fitted_ = fitted_ruling().fitted_
+    ruling.save(folder / "ruling")
+    now = datetime.now(UTC)
+    write_manifest(folder, calibrated_on="simulated", trained_at=now)
+    write_golden(load(folder), [CaseFile(build_case())], folder, ruled_on=now)
+    write_manifest(folder, calibrated_on="simulated", trained_at=now)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def three_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry of three models, the first the champion, the others judged against it."""
+    folder = tmp_path_factory.mktemp("registry")
+    uri = f"sqlite:///{folder}/registry.db"
+    client = mlflow_client(uri)
+    experiment = client.create_experiment("test", artifact_location=(folder / "artifacts").as_uri())
+    registry = ModelRegistry(uri)
+    for seed in (1, 2, 3):
+        run_id = client.create_run(experiment).info.run_id
+        against = 1 if seed > 1 else None
+        model = registry.register(
+            model_folder(folder / f"model-{seed}", seed=seed), run_id=run_id, gate_passed_against=against
+        )
+        if seed == 1:
+            registry.crown_first(model.number, by="wang")
+    return folder
+
+
+@pytest.fixture
+def registry(three_models: Path, tmp_path: Path) -> ModelRegistry:
+    shutil.copy(three_models / "registry.db", tmp_path / "registry.db")
+    return ModelRegistry(f"sqlite:///{tmp_path}/registry.db")
+
+
+@pytest.fixture
+def keeper(registry: ModelRegistry, scoring_house: House, tmp_path: Path) -> ChampionKeeper:
+    return ChampionKeeper(
+        registry, scoring_house.store, scoring_house.scoring, models_dir=tmp_path / "models", load=load, poll_s=0.02
+    )
+
+
+def test_a_promoted_champion_is_taken_up_while_requests_run_and_none_is_dropped(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+    versions: list[str] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            versions.append(scoring_house.scoring.suggest(CaseFile(build_case())).model_version)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    registry.promote(2, by="lead-li", reason="better")
+    assert keeper.look()
+    stop.set()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    second = registry.numbered(2).model_version
+    versions.append(scoring_house.scoring.suggest(CaseFile(build_case())).model_version)
+    assert set(versions) == {first, second}
+    assert versions.index(second) > 0
+    assert set(versions[versions.index(second) + 4 :]) == {second}
+    taken_up = scoring_house.store.audit_trail(subject="model:2")[0]
+    assert (taken_up.action, taken_up.detail["promoted_by"]) == ("model_taken_up", "lead-li")
+    assert (taken_up.detail["before"], taken_up.detail["model_version"]) == (first, second)
+    assert not keeper.look()
+
+
+def test_the_running_keeper_follows_a_rollback(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
+) -> None:
+    registry.promote(2, by="lead-li")
+    keeper.look()
+    registry.rollback(by="lead-li")
+    keeper.start()
+    for _ in range(500):
+        if scoring_house.scoring.model_version == registry.numbered(1).model_version:
+            break
+        threading.Event().wait(0.02)
+    keeper.stop()
+    assert scoring_house.scoring.model_version == registry.numbered(1).model_version
+    assert scoring_house.store.audit_trail(subject="model:1")[-1].detail["move"] == "rollback"
+
+
+def test_a_champion_that_does_not_repeat_its_golden_cases_is_refused_once_and_the_old_one_stays(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+
+    def load_otherwise(folder: Path) -> Suggester:
+        suggester = load(folder)
+        fitted = suggester.ruling.fitted_
+        assert fitted is not None
+        suggester.ruling.fitted_ = replace(fitted, temperature=fitted.temperature * 1.01)
+        return suggester
+
+    keeper.load = load_otherwise
+    registry.promote(2, by="lead-li")
+    assert not keeper.look()
+    assert not keeper.look()
+    assert scoring_house.scoring.model_version == first
+    (refused,) = scoring_house.store.audit_trail(subject="model:2")
+    assert refused.action == "model_refused"
+    assert "golden case" in refused.detail["problem"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("ruling/ruling.json", b"{}", "is not the file that was pinned"),
+        ("ruling/evil.pkl", b"\x80\x04N.", "differ in ruling/evil.pkl"),
+    ],
+)
+def test_an_altered_or_foreign_file_is_refused_and_the_old_model_stays(
+    keeper: ChampionKeeper,
+    registry: ModelRegistry,
+    scoring_house: House,
+    three_models: Path,
+    name: str,
+    content: bytes,
+    said: str,
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+    path = Path(registry.numbered(3).source.removeprefix("file://")) / name
+    before = path.read_bytes() if path.exists() else None
+    path.write_bytes(content)
+    try:
+        registry.promote(3, by="lead-li")
+        assert not keeper.look()
+    finally:
+        path.unlink() if before is None else path.write_bytes(before)
+    assert scoring_house.scoring.model_version == first
+    assert said in scoring_house.store.audit_trail(subject="model:3")[0].detail["problem"]
+
+
+def test_a_registry_that_is_away_leaves_the_last_champion_to_start_with(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House, tmp_path: Path
+) -> None:
+    away = ModelRegistry("http://127.0.0.1:9")
+    assert folder_to_start_with(away, tmp_path / "models") is None
+    keeper.look()
+    last = folder_to_start_with(away, tmp_path / "models")
+    assert last is not None
+    assert verified_manifest(last).model_version == scoring_house.scoring.model_version
+    keeper.registry = away
+    with pytest.raises(RegistryError, match="doesn't answer"):
+        keeper.look()
+
+
+def test_a_registry_that_is_not_there_yet_means_the_shipped_model(tmp_path: Path) -> None:
+    nowhere = ModelRegistry(f"sqlite:///{tmp_path}/none.db")
+    assert folder_to_start_with(nowhere, tmp_path) is None
+    assert not (tmp_path / "none.db").exists()
