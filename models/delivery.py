@@ -160,6 +160,9 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
         for place, event in enumerate(case.logistics)
         if event.event == LogisticsEventKind.EXCEPTION and evidence.counts(f"logistics.{place}")
     ]
+    # The buyer gains nothing by quoting a carrier that owns up; the seller does.
+    for side, weight in ((Speaker.BUYER, 0.6), (Speaker.SELLER, 0.3)):
+        support += [(ref, weight) for ref in evidence.refs_saying("carrier_owns_up", by=side, cues=cues)[:1]]
     packaging = evidence.photos_of(PhotoRole.PACKAGING, filed_by="buyer")
     support += [(photo.ref, 0.35 * (0.5 if photo.damaged is None else photo.damaged)) for photo in packaging]
     if case.claim in (Claim.DAMAGED, Claim.MISSING_ITEM):

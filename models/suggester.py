@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from models.amounts import refund_amount
 from models.burden import Adjudication, Order, ledger
 from models.case_file import CaseFile, input_digest
-from models.conformal import prediction_sets
 from models.domain import Remedy, Suggestion
 from models.evidence import CaseEvidence
 from models.explanation import OUT_OF_DISTRIBUTION, explain
@@ -116,7 +115,7 @@ class Suggester:
         ruled = self._rule(evidence, adjudication)
         seen = {photo.ref for photo in evidence.photos}
         absent = frozenset(photo.photo_id for photo in case.photos) - seen
-        in_set = self._set(ruled)
+        in_set = self._set(case.claim, ruled)
         reason = self.abstain_reason(evidence, ruled)
         order = ruled.order
         digest = input_digest(file, ruled_on=moment.date())
@@ -159,8 +158,8 @@ class Suggester:
             ),
         )
 
-    def _set(self, ruled: Ruled) -> NDArray[np.bool_]:
-        kept: NDArray[np.bool_] = prediction_sets(ruled.probabilities[None], threshold=self.ruling.threshold)[0]
+    def _set(self, claim: Claim, ruled: Ruled) -> NDArray[np.bool_]:
+        kept: NDArray[np.bool_] = self.ruling.predict_sets(ruled.probabilities[None], [claim])[0]
         return kept
 
     def abstain_reason(self, evidence: CaseEvidence, ruled: Ruled) -> AbstainReason | None:
@@ -176,6 +175,6 @@ class Suggester:
         strange = all(photo.out_of_distribution >= OUT_OF_DISTRIBUTION for photo in scored)
         if case.claim == Claim.DAMAGED and scored and strange and not spoken:
             return AbstainReason.OUT_OF_DISTRIBUTION
-        if int(self._set(ruled).sum()) > self.max_set_size:
+        if int(self._set(case.claim, ruled).sum()) > self.max_set_size:
             return AbstainReason.SET_TOO_LARGE
         return None

@@ -18,14 +18,29 @@ from models.encoders import prepare_text_encoder
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from training.evaluate_chat import ScoredMessages, score_baselines, score_cases, score_reviews
-from training.evaluate_damage import damage_figures, score_baseline, score_test_photos
-from training.evaluate_listing import evaluate_listing, mismatch_figures
-from training.evaluate_rulings import rule_cases, ruling_figures
+from training.evaluate_damage import ScoredPhotos, damage_figures, score_baseline, score_test_photos
+from training.evaluate_listing import ScoredPairs, evaluate_listing, mismatch_figures
+from training.evaluate_rulings import RuledCases, rule_cases, ruling_figures
 from training.metrics import Figure, bootstrap, macro_f1
 from training.photo_errors import load_photo_errors
 from training.written_cases import read_written_cases
 
 Progress = Callable[[str], None]
+
+
+PARTS = ("text", "photos", "rulings")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the figures were taken over; None where the data lacks it or where it was not asked for."""
+
+    reviews: ScoredMessages | None = None
+    chats: ScoredMessages | None = None
+    photos: ScoredPhotos | None = None
+    photo_baseline: ScoredPhotos | None = None
+    pairs: ScoredPairs | None = None
+    ruled: RuledCases | None = None
 
 
 @dataclass(frozen=True)
@@ -34,6 +49,7 @@ class Evaluation:
 
     figures: dict[str, Figure]
     by_product: dict[str, Figure]
+    scored: Scored = Scored()
 
     def named(self) -> list[tuple[str, Figure]]:
         """Return every figure with its name, those of product types last."""
@@ -58,56 +74,68 @@ def evaluate(
     cache_dir: Path,
     ruled_on: date,
     baselines: bool = True,
+    parts: tuple[str, ...] = PARTS,
     progress: Progress = lambda message: None,
 ) -> Evaluation:
     """Measure everything that `data_dir` allows.
 
     ruled_on : the day of ruling, which chooses the rule packs
     baselines : also fit and measure the simple baselines on the same rows
+    parts : of PARTS, what to measure
     """
     scorer = suggester.scorer
     if not isinstance(scorer, EvidenceScorer):
         raise TypeError("an evaluation measures the classifiers themselves")
     figures: dict[str, Figure] = {}
     by_product: dict[str, Figure] = {}
-    if (data_dir / "text" / "reviews.csv").exists():
+    found: dict[str, Any] = {}
+
+    def has(part: str, *names: str) -> bool:
+        return part in parts and data_dir.joinpath(*names).exists()
+
+    if has("text", "text", "reviews.csv"):
         progress("reviews")
-        figures["statements.macro_f1"] = _macro_f1(score_reviews(scorer.chat, data_dir))
+        found["reviews"] = score_reviews(scorer.chat, data_dir)
+        figures["statements.macro_f1"] = macro_f1_figure(found["reviews"])
         if baselines:
             plain = prepare_text_encoder(cache_dir=cache_dir)
             for name, scored in score_baselines(data_dir, datasets_dir=datasets_dir, encoder=plain).items():
-                figures[f"statements.macro_f1.baseline_{name}"] = _macro_f1(scored)
-    if (data_dir / "cases" / "statements.jsonl").exists():
+                figures[f"statements.macro_f1.baseline_{name}"] = macro_f1_figure(scored)
+    if has("text", "cases", "statements.jsonl"):
         progress("chats")
-        figures |= _chat_figures(score_cases(scorer.chat, data_dir))
-    if (data_dir / "damage" / "photos.csv").exists():
+        found["chats"] = score_cases(scorer.chat, data_dir)
+        figures |= _chat_figures(found["chats"])
+    if has("photos", "damage", "photos.csv"):
         progress("damage photos")
-        photos = score_test_photos(scorer.damage, scorer.image_encoder, data_dir)
-        damage, by_product = damage_figures(photos)
+        found["photos"] = score_test_photos(scorer.damage, scorer.image_encoder, data_dir)
+        damage, by_product = damage_figures(found["photos"])
         figures |= damage
         if baselines:
-            baseline, _ = damage_figures(score_baseline(scorer.image_encoder, data_dir))
+            found["photo_baseline"] = score_baseline(scorer.image_encoder, data_dir)
+            baseline, _ = damage_figures(found["photo_baseline"])
             figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
-    if (data_dir / "grocery" / "photos.csv").exists():
+    if has("photos", "grocery", "photos.csv"):
         progress("listing pairs")
-        pairs = evaluate_listing(scorer.listing, scorer.image_encoder, data_dir)
+        found["pairs"] = pairs = evaluate_listing(scorer.listing, scorer.image_encoder, data_dir)
         figures |= mismatch_figures(pairs, pairs.y_prob)
         if baselines:
             for name, score in (("cosine", pairs.cosine), ("histogram", pairs.histogram)):
                 figures |= {f"{key}.baseline_{name}": value for key, value in mismatch_figures(pairs, score).items()}
-    if (data_dir / "cases" / "outcomes.jsonl").exists():
+    if has("rulings", "cases", "outcomes.jsonl"):
         progress("rulings")
         cases = read_written_cases(data_dir / "cases")
-        ruled = rule_cases(suggester, scorer, cases, errors=load_photo_errors(weights_dir), ruled_on=ruled_on)
-        figures |= ruling_figures(ruled)
-    return Evaluation(figures, by_product)
+        errors = load_photo_errors(weights_dir)
+        found["ruled"] = rule_cases(suggester, scorer, cases, errors=errors, ruled_on=ruled_on)
+        figures |= ruling_figures(found["ruled"])
+    return Evaluation(figures, by_product, Scored(**found))
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:
     path.write_text(json.dumps(evaluation.as_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _macro_f1(scored: ScoredMessages, rows: NDArray[np.bool_] | None = None, *, min_examples: int = 0) -> Figure:
+def macro_f1_figure(scored: ScoredMessages, rows: NDArray[np.bool_] | None = None, *, min_examples: int = 0) -> Figure:
+    """Return macro-F1 at a probability of 0.5 over labels with `min_examples` or more among `rows`."""
     kept = np.ones(len(scored.groups), np.bool_) if rows is None else rows
     y_true, y_pred, groups = scored.y_true[kept], scored.y_prob[kept] >= 0.5, scored.groups[kept]
     columns = y_true.sum(axis=0) >= min_examples
@@ -117,9 +145,9 @@ def _macro_f1(scored: ScoredMessages, rows: NDArray[np.bool_] | None = None, *, 
 
 
 def _chat_figures(scored: ScoredMessages) -> dict[str, Figure]:
-    figures = {"chat.macro_f1": _macro_f1(scored, min_examples=5)}
+    figures = {"chat.macro_f1": macro_f1_figure(scored, min_examples=5)}
     for language in ("zh", "en"):
         rows = scored.language == language
         if rows.any():
-            figures[f"chat.macro_f1_{language}"] = _macro_f1(scored, rows, min_examples=5)
+            figures[f"chat.macro_f1_{language}"] = macro_f1_figure(scored, rows, min_examples=5)
     return figures

@@ -6,12 +6,13 @@ every other listing of its family. All is scored as the service scores it. Knows
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from models.encoders import PHOTO_SIDE, PhotoFeatures
 from models.images import open_photo
@@ -33,6 +34,7 @@ class ScoredPairs:
     cosine, histogram : (n_pairs,), 1 - likeness by plain pooled features and by a colour histogram
     product : (n_pairs,), what the received photo shows; family : (n_pairs,)
     kind : (n_pairs,), "match", "sibling" or "random"
+    photo, listing : (n_pairs,), the files
     """
 
     y_true: NDArray[np.bool_]
@@ -42,6 +44,8 @@ class ScoredPairs:
     product: NDArray[np.str_]
     family: NDArray[np.str_]
     kind: NDArray[np.str_]
+    photo: NDArray[np.str_]
+    listing: NDArray[np.str_]
 
 
 @dataclass(frozen=True)
@@ -74,9 +78,18 @@ def draw_pairs(photos: Sequence[ListingPhoto], *, seed: int, split: str = "test"
 
 
 def evaluate_listing(
-    matcher: ListingMatcher, encoder: Encoder, data_dir: Path, *, seed: int = 0, split: str = "test"
+    matcher: ListingMatcher,
+    encoder: Encoder,
+    data_dir: Path,
+    *,
+    seed: int = 0,
+    split: str = "test",
+    alter: Callable[[Image.Image], Image.Image] | None = None,
 ) -> ScoredPairs:
-    """Score the pairs of `split` in `data_dir/grocery`; each photo is encoded once."""
+    """Score the pairs of `split` in `data_dir/grocery`; each photo is encoded once.
+
+    alter : done to each received photo first, for controls
+    """
     pairs = draw_pairs(read_listing_photos(data_dir), seed=seed, split=split)
     listings = {path: _encode(path, encoder) for path in sorted({pair.listing for pair in pairs})}
     shown = {path: (_pool(features), _histogram(features)) for path, features in listings.items()}
@@ -85,7 +98,7 @@ def evaluate_listing(
     for place, pair in enumerate(pairs):
         if features is None or pair.photo.path != path:
             path = pair.photo.path
-            features = _encode(path, encoder)
+            features = _encode(path, encoder, alter)
             pooled, histogram = _pool(features), _histogram(features)
         own_pooled, own_histogram = shown[pair.listing]
         figures[place] = (
@@ -102,6 +115,8 @@ def evaluate_listing(
         product=np.array([pair.photo.product for pair in pairs]),
         family=np.array([pair.photo.family for pair in pairs]),
         kind=kind,
+        photo=np.array([str(pair.photo.path) for pair in pairs]),
+        listing=np.array([str(pair.listing) for pair in pairs]),
     )
 
 
@@ -122,9 +137,9 @@ def mismatch_figures(pairs: ScoredPairs, score: NDArray[np.float64]) -> dict[str
     return figures
 
 
-def _encode(path: Path, encoder: Encoder) -> PhotoFeatures:
+def _encode(path: Path, encoder: Encoder, alter: Callable[[Image.Image], Image.Image] | None = None) -> PhotoFeatures:
     upright = open_photo(path.read_bytes(), needed_side=PHOTO_SIDE)
-    return encoder.encode(upright.image, scale=upright.scale)
+    return encoder.encode(alter(upright.image) if alter else upright.image, scale=upright.scale)
 
 
 def _pool(features: PhotoFeatures) -> NDArray[np.float64]:

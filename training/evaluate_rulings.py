@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from models.calibration import debiased_ece
 from models.case_file import CaseFile
-from models.conformal import prediction_sets
 from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto, Statement
 from models.ruling import RULINGS
 from models.scorer import EvidenceScorer
@@ -114,7 +113,8 @@ def rule_cases(
         freight.append([one.order.return_freight == outcome.return_freight for (_, one), outcome in pairs])
         abstained.append([suggester.abstain_reason(piece, one) is not None for piece, one in ruled])
     stacked = np.array(y_prob)
-    flat = prediction_sets(stacked.reshape(-1, len(RULINGS)), threshold=suggester.ruling.threshold)
+    claims = [truth.case.claim for truth in cases] * n_seeds
+    flat = suggester.ruling.predict_sets(stacked.reshape(-1, len(RULINGS)), claims)
     return RuledCases(
         cases=cases,
         y_true=np.array([RULINGS.index(truth.outcome.ruling) for truth in cases], np.intp),

@@ -111,17 +111,23 @@ class HiddenTruth:
     worthless: bool
     return_arrived: bool
     in_no_reason_window: bool
+    return_excluded: bool
 
 
 def sample_truth(
-    rng: np.random.Generator, *, traits: frozenset[str], language: Language, parameters: Mapping[str, float]
+    rng: np.random.Generator,
+    *,
+    traits: frozenset[str],
+    language: Language,
+    parameters: Mapping[str, float],
+    claim_shares: Mapping[Claim, float] = CLAIM_SHARES,
 ) -> HiddenTruth:
     """Draw one hidden truth about goods of the given traits."""
 
     def happens(name: str) -> bool:
         return bool(rng.random() < parameters[name])
 
-    claim = pick(rng, CLAIM_SHARES)
+    claim = pick(rng, claim_shares)
     cause = pick(rng, CAUSE_SHARES[claim])
     right = cause in ("seller", "carrier")
     requested = _requested(rng, claim)
@@ -167,6 +173,7 @@ def sample_truth(
         worthless=_worthless(rng, claim, traits),
         return_arrived=cause == "seller",
         in_no_reason_window=bool(rng.random() < 0.7),
+        return_excluded=bool(rng.random() < 0.5),
     )
 
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.calibration import debiased_ece
-from models.conformal import prediction_sets
 from models.ruling import RulingClassifier
 from training.fit_rulings import ruling_table
 from training.hidden_truth import PARAMETERS
@@ -49,7 +48,8 @@ def measure_sensitivity(
         X, y_true = ruling_table(cases)
         y_prob = classifier.predict_proba(X)
         correct = y_prob.argmax(axis=1) == y_true
-        covered = prediction_sets(y_prob, threshold=classifier.threshold)[np.arange(n_cases), y_true]
+        claims = [simulated.evidence.case.claim for simulated in cases]
+        covered = classifier.predict_sets(y_prob, claims)[np.arange(n_cases), y_true]
         ece = debiased_ece(y_prob.max(axis=1), correct)
         return Sensitivity(name, value, float(correct.mean()), float(covered.mean()), ece, n_cases)
 

@@ -15,7 +15,7 @@ from models.evidence import CaseEvidence
 from models.findings import Proposition
 from models.rule_pack import RuleBook, shipped_rule_book
 from models.vocabulary import Claim, GoodsState, Responsible, Ruling, SignedBy
-from training.hidden_truth import PARAMETERS, HiddenTruth, sample_truth
+from training.hidden_truth import CLAIM_SHARES, PARAMETERS, HiddenTruth, sample_truth
 from training.photo_errors import PhotoErrors
 from training.simulated_file import SIMULATED_ON, Goods, load_goods, write_file
 from training.statement_pool import StatementPool
@@ -47,14 +47,20 @@ def simulate(
     photo_errors: PhotoErrors,
     seed: int,
     parameters: Mapping[str, float] | None = None,
+    claim_shares: Mapping[Claim, float] = CLAIM_SHARES,
     rule_book: RuleBook | None = None,
 ) -> list[SimulatedCase]:
-    """Return `n_cases` simulated disputes with their rulings; the same seed gives the same cases."""
+    """Return `n_cases` simulated disputes with their rulings; the same seed gives the same cases.
+
+    claim_shares : how often each claim is drawn, in proportion
+    """
     book = rule_book or shipped_rule_book()
     settings = {**PARAMETERS, **(parameters or {})}
     goods = load_goods()
     return [
-        _simulate_one(np.random.default_rng([seed, place]), place, goods, pool, photo_errors, settings, book)
+        _simulate_one(
+            np.random.default_rng([seed, place]), place, goods, pool, photo_errors, settings, claim_shares, book
+        )
         for place in range(n_cases)
     ]
 
@@ -66,12 +72,17 @@ def _simulate_one(
     pool: StatementPool,
     photo_errors: PhotoErrors,
     settings: Mapping[str, float],
+    claim_shares: Mapping[Claim, float],
     book: RuleBook,
 ) -> SimulatedCase:
     language = "zh" if rng.random() < settings["chinese"] else "en"
     item = goods[language][int(rng.integers(len(goods[language])))]
     truth = sample_truth(
-        rng, traits=frozenset(item.traits), language="zh" if language == "zh" else "en", parameters=settings
+        rng,
+        traits=frozenset(item.traits),
+        language="zh" if language == "zh" else "en",
+        parameters=settings,
+        claim_shares=claim_shares,
     )
     evidence = write_file(rng, f"SIM-{place:06d}", truth, item, pool=pool, photo_errors=photo_errors)
     pack = book.pack_for(evidence.case, ruled_on=SIMULATED_ON)

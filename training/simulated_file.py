@@ -47,6 +47,8 @@ from training.statement_pool import PooledMessage, StatementPool
 SIMULATION_DIR = Path(__file__).parent.parent / "datasets" / "simulation"
 SIMULATED_ON = date(2026, 6, 1)
 _START = datetime(2026, 4, 1, 9, tzinfo=UTC)
+# Days after arrival that are past every no-reason return promised on a page (phrases.yaml: no_reason).
+_TOO_LATE_DAYS = {"zh": (8.0, 15.0), "en": (31.0, 45.0)}
 _OFFER_OF = {
     Ruling.REFUND: StatementLabel.OFFERS_REFUND,
     Ruling.RETURN_AND_REFUND: StatementLabel.OFFERS_RETURN,
@@ -127,7 +129,7 @@ class _Writer:
     def write(self) -> CaseEvidence:
         logistics = self._logistics()
         arrived = logistics[-1].at if logistics else _START
-        complained = arrived + timedelta(hours=float(self.rng.uniform(1, 20) if self.truth.prompt else 24 * 5))
+        complained = arrived + self._complaint_delay()
         self._file_photos()
         self._file_documents()
         self._chat(complained)
@@ -150,6 +152,20 @@ class _Writer:
         )
         return CaseEvidence(case, tuple(self.statements), tuple(self.scored), self.match)
 
+    def _complaint_delay(self) -> timedelta:
+        """Return how long after arrival the buyer first complained: past any no-reason window where it is over."""
+        if self._window_over and not self.truth.return_excluded:
+            return timedelta(days=float(self.rng.uniform(*_TOO_LATE_DAYS[self.truth.language])))
+        return timedelta(hours=float(self.rng.uniform(1, 20) if self.truth.prompt else 24 * 5))
+
+    @property
+    def _window_over(self) -> bool:
+        return self._no_reason and not self.truth.in_no_reason_window
+
+    @property
+    def _no_reason(self) -> bool:
+        return self.truth.claim == Claim.CHANGE_OF_MIND or self.truth.cause == "change_of_mind"
+
     def _one_of(self, name: str) -> Any:
         choices = self.phrases[name]
         return choices[int(self.rng.integers(len(choices)))]
@@ -169,8 +185,9 @@ class _Writer:
 
     def _description(self) -> str:
         parts = [self._one_of(name) for name in sorted(self.truth.promised)]
-        if self.truth.claim == Claim.CHANGE_OF_MIND or self.truth.cause == "change_of_mind":
-            parts.append(self._one_of("no_reason"))
+        if self._no_reason:
+            excluded = self._window_over and self.truth.return_excluded
+            parts.append(self._one_of("no_reason_excluded" if excluded else "no_reason"))
         elif "measured" in self.goods.traits:
             parts.append(self._one_of("no_reason_excluded"))
         return "；".join(parts) if self.truth.language == "zh" else ". ".join(parts)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.conformal import prediction_sets, set_threshold
+from models.conformal import prediction_sets, set_threshold, set_thresholds
 from models.errors import CalibrationError
 
 
@@ -27,6 +27,20 @@ def test_a_known_threshold() -> None:
     y_prob = np.column_stack([np.arange(1, 10) / 10, 1 - np.arange(1, 10) / 10])
     assert set_threshold(y_true, y_prob, alpha=0.1) == pytest.approx(0.1)
     assert set_threshold(y_true, y_prob, alpha=0.2) == pytest.approx(0.2)
+
+
+def test_each_group_gets_the_coverage_that_was_promised_unless_it_is_too_small() -> None:
+    y_true, y_prob = _drawn(3_000, seed=3)
+    groups = np.arange(3_000) % 2
+    y_true[groups == 1] = np.random.default_rng(0).integers(6, size=1_500)
+    groups[:100:2] = 2
+    thresholds = set_thresholds(y_true, y_prob, groups, n_groups=4, alpha=0.1)
+    assert thresholds[1] < thresholds[0]
+    assert thresholds[2] == thresholds[3] == set_threshold(y_true, y_prob, alpha=0.1)
+    sets = prediction_sets(y_prob, threshold=thresholds[groups])
+    covered = sets[np.arange(3_000), y_true]
+    assert covered[groups == 0].mean() == pytest.approx(0.9, abs=0.01)
+    assert covered[groups == 1].mean() == pytest.approx(0.9, abs=0.01)
 
 
 def test_too_few_cases_are_refused() -> None:

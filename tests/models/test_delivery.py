@@ -112,6 +112,16 @@ def test_the_carrier_did_it_where_the_record_or_the_box_shows_so() -> None:
     assert box.probability > 0.2
 
 
+def test_a_carrier_that_owns_up_counts_most_where_the_buyer_quotes_it() -> None:
+    def quoted_by(speaker: str) -> float:
+        message = {"message_id": "m1", "at": hours(30), "speaker": speaker, "text": "快递员承认车上摔过一次"}
+        return carrier_caused(travelled(signed("buyer"), chat=[message]), CUES).probability
+
+    plain = carrier_caused(travelled(signed("buyer")), CUES).probability
+    assert quoted_by("buyer") > quoted_by("seller") > plain
+    assert quoted_by("buyer") > 0.5
+
+
 def test_a_seller_who_admits_takes_the_blame_off_the_carrier() -> None:
     case = build_case(logistics=[leg("exception", note="破损"), signed("buyer")])
     blamed = carrier_caused(build_evidence(case), CUES).probability

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from models.burden import Order
+from models.calibration import debiased_ece
 from models.errors import CalibrationError, NotFittedError, WeightsError
 from models.evidence import Finding
 from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings
 from models.ruling import FEATURES, RULINGS, RulingClassifier, features, ruling_prior
-from models.vocabulary import Responsible, Ruling
+from models.vocabulary import Claim, Responsible, Ruling
 from tests.builders import build_case
 from tests.suggesters import drawn_rulings, fitted_ruling
 
@@ -65,8 +66,43 @@ def test_its_confidence_and_sets_hold_on_cases_never_seen() -> None:
     X, y_true = drawn_rulings(4_000, seed=7)
     found = fitted_ruling().predict_proba(X)
     assert found.max(axis=1).mean() == pytest.approx((found.argmax(axis=1) == y_true).mean(), abs=0.05)
-    covered = found[np.arange(len(y_true)), y_true] >= fitted_ruling().threshold
+    sets = fitted_ruling().predict_sets(found, [Claim.DAMAGED] * len(y_true))
+    covered = sets[np.arange(len(y_true)), y_true]
     assert covered.mean() == pytest.approx(0.9, abs=0.03)
+
+
+def _drawn_by_claim(n_cases: int, *, seed: int) -> tuple[np.ndarray, np.ndarray, list[Claim]]:
+    """Return rulings that follow the rules in damage cases and half of the time anything in return cases."""
+    X, y_true = drawn_rulings(n_cases, seed=seed)
+    rng = np.random.default_rng(seed)
+    hard = rng.random(n_cases) < 0.25
+    wild = hard & (rng.random(n_cases) < 0.5)
+    y_true[wild] = rng.integers(len(RULINGS), size=int(wild.sum()))
+    claims = [Claim.RETURN_NOT_REFUNDED if one else Claim.DAMAGED for one in hard]
+    X[:, [FEATURES.index(f"claim:{claim}") for claim in Claim]] = 0.0
+    for row, claim in enumerate(claims):
+        X[row, FEATURES.index(f"claim:{claim}")] = 1.0
+    return X, y_true, claims
+
+
+def test_confidence_and_sets_hold_within_each_claim_though_one_is_harder() -> None:
+    X, y_true, _ = _drawn_by_claim(6_000, seed=21)
+    fitted = RulingClassifier().fit(X[:2_000], y_true[:2_000], calibration=(X[2_000:], y_true[2_000:]))
+    new_X, new_true, claims = _drawn_by_claim(12_000, seed=22)
+    found = fitted.predict_proba(new_X)
+    covered = fitted.predict_sets(found, claims)[np.arange(len(new_true)), new_true]
+    for claim in (Claim.DAMAGED, Claim.RETURN_NOT_REFUNDED):
+        rows = np.array([one == claim for one in claims])
+        assert covered[rows].mean() == pytest.approx(0.9, abs=0.02)
+        assert debiased_ece(found[rows].max(axis=1), found[rows].argmax(axis=1) == new_true[rows]) < 0.04
+    assert fitted.threshold_of(Claim.RETURN_NOT_REFUNDED) < fitted.threshold_of(Claim.DAMAGED) - 0.02
+
+
+def test_a_claim_without_cases_of_its_own_is_calibrated_like_all_together() -> None:
+    X, y_true, _ = _drawn_by_claim(2_000, seed=23)
+    fitted = RulingClassifier().fit(X[:1_000], y_true[:1_000], calibration=(X[1_000:], y_true[1_000:]))
+    assert fitted.threshold_of(Claim.COUNTERFEIT) == fitted.threshold_of(Claim.CHANGE_OF_MIND)
+    assert fitted.threshold_of(Claim.RETURN_NOT_REFUNDED) <= fitted.threshold_of(Claim.COUNTERFEIT)
 
 
 def test_a_probability_never_depends_on_the_other_rows() -> None:
@@ -106,7 +142,7 @@ def test_scoring_before_fit_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFittedError):
         RulingClassifier().save(tmp_path)
     with pytest.raises(NotFittedError):
-        _ = RulingClassifier().threshold
+        RulingClassifier().threshold_of(Claim.DAMAGED)
 
 
 def test_saved_and_loaded_probabilities_are_equal(tmp_path: Path) -> None:
@@ -114,7 +150,8 @@ def test_saved_and_loaded_probabilities_are_equal(tmp_path: Path) -> None:
     loaded = RulingClassifier.load(tmp_path)
     X, _ = drawn_rulings(100, seed=12)
     np.testing.assert_allclose(loaded.predict_proba(X), fitted_ruling().predict_proba(X), atol=1e-4)
-    assert (loaded.alpha, loaded.threshold) == (fitted_ruling().alpha, fitted_ruling().threshold)
+    assert loaded.alpha == fitted_ruling().alpha
+    assert all(loaded.threshold_of(claim) == fitted_ruling().threshold_of(claim) for claim in Claim)
     loaded.save(tmp_path / "again")
     assert (tmp_path / "again" / "ruling.json").read_bytes() == (tmp_path / "ruling.json").read_bytes()
 
@@ -127,8 +164,11 @@ def test_saved_and_loaded_probabilities_are_equal(tmp_path: Path) -> None:
         ({"coef": [[0.0]]}, "made for other features"),
         ({"coef": "none"}, "can't be read"),
         ({"intercept": [float("nan")] * 6}, "no weights"),
-        ({"temperature": 0.0}, "no weights"),
-        ({"threshold": 2.0}, "no weights"),
+        ({"claims": ["damaged"]}, "made for other features"),
+        ({"temperatures": [1.0]}, "made for other features"),
+        ({"temperatures": [0.0] * len(Claim)}, "no weights"),
+        ({"noise": [-0.1] * len(Claim)}, "no weights"),
+        ({"thresholds": [2.0] * len(Claim)}, "no weights"),
         ({"C": "much"}, "can't be read"),
     ],
 )

@@ -85,7 +85,7 @@ def test_its_parts_agree_with_each_other() -> None:
     ranked = [found.probabilities[ruling] for ruling in found.prediction_set]
     assert ranked == sorted(ranked, reverse=True)
     outside = [p for ruling, p in found.probabilities.items() if ruling not in found.prediction_set]
-    assert max(outside, default=0) < fitted_ruling().threshold
+    assert max(outside, default=0) < fitted_ruling().threshold_of(Claim.DAMAGED)
     assert found.rule_pack == "taobao@2025-08-15"
     assert (found.created_at, found.model_version, found.alpha) == (NOW, "ruling/test", 0.1)
     assert found.ruling == (None if found.abstained else found.likeliest)

@@ -64,6 +64,8 @@ def test_only_families_with_siblings_count_against_siblings() -> None:
         product=np.array(["a1", "a1", "b", "b"]),
         family=np.array(["a", "a", "b", "b"]),
         kind=np.array(["match", "sibling", "match", "random"]),
+        photo=np.array(["p"] * 4),
+        listing=np.array(["l"] * 4),
     )
 
     assert mismatch_figures(pairs, pairs.y_prob)["mismatch.auroc_sibling"].value == 1.0
@@ -72,7 +74,7 @@ def test_only_families_with_siblings_count_against_siblings() -> None:
 
 def test_without_mismatches_of_a_kind_there_is_no_figure() -> None:
     pairs = ScoredPairs(
-        *(np.array([False]), *(np.zeros(1),) * 3, np.array(["a"]), np.array(["a"]), np.array(["match"]))
+        *(np.array([False]), *(np.zeros(1),) * 3, *(np.array([name]) for name in ("a", "a", "match", "p", "l")))
     )
 
     assert "mismatch.auroc_random" not in mismatch_figures(pairs, pairs.y_prob)

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from models.domain import parse_case
-from models.vocabulary import Claim, Ruling
+from models.findings import read_findings
+from models.vocabulary import Claim, GoodsState, Ruling
 from training.hidden_truth import PARAMETERS
 from training.photo_errors import PhotoErrors
 from training.simulate import simulate
@@ -48,6 +49,21 @@ def test_arbitrator_noise_is_as_frequent_as_set(pool: StatementPool, photo_error
 def test_the_parties_have_no_names_that_could_be_learned(pool: StatementPool, photo_errors: PhotoErrors) -> None:
     cases = simulate(50, pool=pool, photo_errors=photo_errors, seed=8)
     assert {(s.evidence.case.order.buyer_id, s.evidence.case.order.seller_id) for s in cases} == {("b-sim", "s-sim")}
+
+
+def test_only_claims_that_are_asked_for_are_drawn(pool: StatementPool, photo_errors: PhotoErrors) -> None:
+    cases = simulate(20, pool=pool, photo_errors=photo_errors, seed=3, claim_shares={Claim.COUNTERFEIT: 1.0})
+    assert {simulated.evidence.case.claim for simulated in cases} == {Claim.COUNTERFEIT}
+
+
+def test_whether_the_no_reason_window_is_open_can_be_read_off_the_file(
+    pool: StatementPool, photo_errors: PhotoErrors
+) -> None:
+    cases = simulate(200, pool=pool, photo_errors=photo_errors, seed=4, claim_shares={Claim.CHANGE_OF_MIND: 1.0})
+    unused = [one for one in cases if one.evidence.case.order.goods_state != GoodsState.USED]
+    read = [read_findings(one.evidence).stated["no_reason_return_open"].probability >= 0.5 for one in unused]
+    agree = [found == one.truth.in_no_reason_window for found, one in zip(read, unused, strict=True)]
+    assert sum(agree) / len(agree) > 0.9
 
 
 def test_every_parameter_is_a_probability() -> None:
