@@ -205,6 +205,11 @@ class RulingClassifier:
         return classifier
 
 
+def claims_of(X: NDArray[np.float64]) -> list[Claim]:
+    """Return the claim of each feature row, shape (n_cases, n_features)."""
+    return [CLAIMS[place] for place in _claims_of(X)]
+
+
 def _claims_of(X: NDArray[np.float64]) -> NDArray[np.intp]:
     """Return the claim of each feature row, shape (n_cases,), index into CLAIMS."""
     first = FEATURES.index(f"claim:{CLAIMS[0]}")

@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.calibration import debiased_ece
-from models.conformal import prediction_sets
-from models.ruling import RulingClassifier
+from models.ruling import RulingClassifier, claims_of
 from training.metrics import Figure, bootstrap
 from training.outcome_table import OutcomeTable, towards
 
@@ -70,7 +69,7 @@ class Verdict:
 def answers(classifier: RulingClassifier, X: NDArray[np.float64]) -> Answers:
     """Return what a ruling model says. X : shape (n_cases, n_features)"""
     y_prob = classifier.predict_proba(X)
-    return Answers(y_prob, prediction_sets(y_prob, threshold=classifier.threshold), classifier.alpha)
+    return Answers(y_prob, classifier.predict_sets(y_prob, claims_of(X)), classifier.alpha)
 
 
 def judge(
