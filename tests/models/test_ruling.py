@@ -86,8 +86,8 @@ def _drawn_by_claim(n_cases: int, *, seed: int) -> tuple[np.ndarray, np.ndarray,
 
 
 def test_confidence_and_sets_hold_within_each_claim_though_one_is_harder() -> None:
-    X, y_true, _ = _drawn_by_claim(6_000, seed=21)
-    fitted = RulingClassifier().fit(X[:2_000], y_true[:2_000], calibration=(X[2_000:], y_true[2_000:]))
+    X, y_true, _ = _drawn_by_claim(13_000, seed=21)
+    fitted = RulingClassifier().fit(X[:1_000], y_true[:1_000], calibration=(X[1_000:], y_true[1_000:]))
     new_X, new_true, claims = _drawn_by_claim(12_000, seed=22)
     found = fitted.predict_proba(new_X)
     covered = fitted.predict_sets(found, claims)[np.arange(len(new_true)), new_true]
