@@ -21,6 +21,7 @@ from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
 from serving.house import House, build_house
 from serving.rate_limit import RateLimit
+from serving.repeats import Repeats
 from serving.scoring import SuggestsRulings
 from serving.settings import Settings
 from serving.traffic import Figures, Traffic
@@ -70,6 +71,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     )
     app.state.house = built
     app.state.figures = Figures()
+    app.add_middleware(Repeats, house=built)
     app.add_middleware(
         RateLimit,
         requests_per_minute=settings.requests_per_minute,

@@ -154,7 +154,10 @@ async def read_body(request: Request, *, max_bytes: int) -> bytes:
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise BodyTooLargeError(max_bytes=max_bytes)
     if hasattr(request, "_body"):
-        return await request.body()
+        body = await request.body()
+        if len(body) > max_bytes:
+            raise BodyTooLargeError(max_bytes=max_bytes)
+        return body
     chunks, n_bytes = [], 0
     async for chunk in request.stream():
         n_bytes += len(chunk)

@@ -30,18 +30,21 @@ from models.errors import (
 from models.privacy import mask
 from serving.refusals import (
     AlreadyDecidedError,
+    AnswerLostError,
     BodyTooLargeError,
     CaseClosedError,
     CaseExistsError,
     ConflictError,
     ForbiddenError,
     HeldError,
+    KeyMissingError,
     KeyReusedError,
     LoadCapError,
     LockedOutError,
     ModelAbsentError,
     NoticeSentError,
     PhotoCorruptError,
+    RequestInFlightError,
     ScoringBusyError,
     StaleVersionError,
     StorageError,
@@ -84,6 +87,9 @@ STATUSES: dict[type[ReviewError], Answer] = {
     NoticeSentError: Answer(409, "notice-sent"),
     SuggestionHiddenError: Answer(409, "blind-first"),
     SuggestionsOffError: Answer(409, "suggestions-off"),
+    RequestInFlightError: Answer(409, "in-flight"),
+    AnswerLostError: Answer(409, "answer-lost"),
+    KeyMissingError: Answer(400, "idempotency-key-missing"),
     KeyReusedError: Answer(422, "idempotency-key-reused"),
     StrangerError: Answer(401, "not-signed-in"),
     TooManyError: Answer(429, "too-many"),
@@ -187,7 +193,7 @@ def problem_of(request: Request, error: ReviewError) -> Response:
     headers = {}
     if answer.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if answer.status in (429, 503):
+    if answer.status in (429, 503) or isinstance(error, RequestInFlightError):
         headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after_s", _RETRY_AFTER_S)))
     return problem(request, answer, str(error)[:2000], errors=errors, headers=headers)
 

@@ -13,8 +13,11 @@ RefusalError                    (under models.errors.ReviewError)
 │   ├── NoticeSentError             the notice has left and can't be edited
 │   ├── SuggestionHiddenError       the case is decided blind first; what the machine says stays hidden till then
 │   ├── SuggestionsOffError         a lead switched suggestions off for this kind of case
+│   ├── RequestInFlightError        the same request under this key is under way
+│   ├── AnswerLostError             it had its effect, and its answer was lost in a crash
 │   └── NameTakenError              a user of that name exists
 ├── KeyReusedError              an Idempotency-Key came back with another body
+├── KeyMissingError             this request needs an Idempotency-Key
 ├── StrangerError               nobody is signed in
 ├── TooManyError                too much was asked in a short time
 │   └── LockedOutError              too many wrong passwords for one name
@@ -106,6 +109,23 @@ class SuggestionHiddenError(ConflictError):
 class SuggestionsOffError(ConflictError):
     def __init__(self) -> None:
         super().__init__("a lead has switched suggestions off for this claim or platform")
+
+
+class RequestInFlightError(ConflictError):
+    retry_after_s = 1.0
+
+    def __init__(self) -> None:
+        super().__init__("the same request under this Idempotency-Key is under way; ask again shortly")
+
+
+class AnswerLostError(ConflictError):
+    def __init__(self) -> None:
+        super().__init__("this request had its effect before; its answer was lost. Read the case for what it is now")
+
+
+class KeyMissingError(RefusalError):
+    def __init__(self) -> None:
+        super().__init__("this needs an Idempotency-Key header, so that sending it again is safe")
 
 
 class KeyReusedError(RefusalError):

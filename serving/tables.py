@@ -264,6 +264,10 @@ idempotency_keys = sa.Table(
     sa.Column("request_digest", sa.String(80), nullable=False),
     sa.Column("answer", sa.Text, nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("held_until", UtcTime, nullable=True),
+    # Set in the transaction that makes the request's change.
+    sa.Column("done_at", UtcTime, nullable=True),
     sa.UniqueConstraint("user_key", "key"),
 )
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from pytest_postgresql.janitor import DatabaseJanitor
 
 BINARIES = Path(os.environ.get("POSTGRES_BIN", "/usr/lib/postgresql/15/bin"))
-VERSION = "15"
 _NAMES = itertools.count(1)
 
 
@@ -68,7 +67,6 @@ class PostgresServer:
             user="postgres",
             host="127.0.0.1",
             port=self.port,
-            version=VERSION,
             dbname=name,
             template_dbname=template,
         )

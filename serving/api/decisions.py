@@ -1,11 +1,10 @@
 """Decisions over HTTP: a signed-in person's ruling, and its withdrawal."""
 
-import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header, Request
 
 from models.case_file import input_digest
 from models.domain import Decision, DecisionDraft
@@ -19,28 +18,32 @@ from serving.errors import problem_responses
 from serving.house import House
 from serving.notice import write_notice
 from serving.records import CaseKey, DecisionRecord, WithdrawalDraft
+from serving.refusals import KeyMissingError
+from serving.repeats import KEY_HEADER
 
 router = APIRouter(prefix="/cases", tags=["decisions"])
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", max_length=100, description="The ETag of the version that was judged.")
 ]
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        min_length=1,
-        max_length=200,
-        description="The same request again under the same key is answered alike and has one effect.",
-    ),
-]
+
+
+def needed_key(request: Request) -> str:
+    """Return the Idempotency-Key, which `serving.repeats` has honoured. Raises KeyMissingError."""
+    key = request.headers.get(KEY_HEADER)
+    if key is None:
+        raise KeyMissingError
+    return key
+
+
+NeedsKey = Annotated[str, Depends(needed_key)]
 _ETAG = re.compile(r'^(?:W/)?"(\d{1,9})"$')
 
 
 @router.post(
     "/{platform}/{case_id:path}/decision",
     status_code=201,
-    responses=problem_responses(401, 403, 404, 409, 412, 413, 422, 503, 507),
+    responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 422, 503, 507),
     openapi_extra=json_body_of("DecisionDraft", example=EXAMPLE_DECISION),
 )
 def record_decision(
@@ -48,22 +51,16 @@ def record_decision(
     key: CaseKeyDep,
     body: JsonBody,
     house: HouseDep,
+    idempotency_key: NeedsKey,
     if_match: IfMatch = None,
-    idempotency_key: IdempotencyKey = None,
 ) -> Decision:
     """Record the ruling and the suggestion that was on screen.
 
     The first decision of a stage stands: a second answers 409 and changes nothing. A case that has changed since it
-    was read (If-Match) answers 412.
+    was read (If-Match) answers 412. Needs an Idempotency-Key: the same request again is answered alike.
     """
     draft = parse_draft(DecisionDraft, body)
-    judged = _version_in(if_match)
-    request_digest = hashlib.sha256(
-        b"\x00".join((str(key).encode(), (if_match or "").encode("utf-8", "replace"), body))
-    ).hexdigest()
-    return decide(
-        house, key, draft, by=person, judged_version=judged, idempotency_key=idempotency_key, digest=request_digest
-    )
+    return decide(house, key, draft, by=person, judged_version=_version_in(if_match))
 
 
 def decide(
@@ -73,8 +70,6 @@ def decide(
     *,
     by: Arbitrator,
     judged_version: int | None,
-    idempotency_key: str | None = None,
-    digest: str = "",
 ) -> Decision:
     """Record a decision of a signed-in person and draft its notice; the desk's pages call this too."""
     version = house.store.version(key)
@@ -91,8 +86,6 @@ def decide(
         by=by.user,
         input_digest=input_digest(read_case_file(version, house.photos), ruled_on=today),
         judged_version=judged_version,
-        idempotency_key=idempotency_key,
-        request_digest=digest,
         write_notice=notice,
     )
 

@@ -160,10 +160,27 @@ def install_document(app: FastAPI) -> None:
             for name, definition in extra["$defs"].items():
                 known.setdefault(name, definition)
             _problems_only(schema)
+            _keys_on_posts(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
     app.openapi = document  # type: ignore[method-assign]
+
+
+def _keys_on_posts(schema: dict[str, Any]) -> None:
+    """Every POST but signing in takes an Idempotency-Key; a decision needs one."""
+    for path, operations in schema["paths"].items():
+        if "post" in operations and not path.endswith("/session"):
+            operations["post"].setdefault("parameters", []).append(
+                {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": path.endswith("/decision"),
+                    "schema": {"type": "string", "minLength": 1, "maxLength": 200},
+                    "description": "The same request again under the same key is answered alike and has one effect; "
+                    "another one is refused with 422, and one that is still under way with 409.",
+                }
+            )
 
 
 def _problems_only(schema: dict[str, Any]) -> None:

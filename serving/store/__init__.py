@@ -51,6 +51,7 @@ from serving.store import (
 from serving.store.accounts import Accounts
 from serving.store.database import Database
 from serving.store.desk import Desk
+from serving.store.idempotency import RequestKeys
 from serving.store.trail import Detail
 
 _LOTS = random.SystemRandom()
@@ -63,9 +64,10 @@ class Store:
     """
 
     def __init__(self, url: str, *, policy: DeskPolicy | None = None) -> None:
-        self.database = Database(url, before_commit=trail.seal)
+        self.database = Database(url, before_commit=_before_commit)
         self.policy = policy or DeskPolicy()
         self.accounts = Accounts(self.database)
+        self.request_keys = RequestKeys(self.database)
         self.desk = Desk(self.database, self.policy)
 
     def migrate(self) -> None:
@@ -265,26 +267,17 @@ class Store:
         by: User,
         input_digest: str,
         judged_version: int | None = None,
-        idempotency_key: str | None = None,
-        request_digest: str = "",
         write_notice: Callable[[Decision], NoticeText] | None = None,
     ) -> Decision:
         """Record a person's decision. The first one of a stage stands. The person's hold on the case ends.
 
         judged_version : the version on screen; a newer one on file refuses the decision
-        idempotency_key : the same request again returns the first answer
         write_notice : says what both parties are told; not asked where a lead must review the ruling first
         Raises UnknownError, ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError,
-        HeldError, KeyReusedError, InputError.
+        HeldError, InputError.
         """
         with self.database.write() as connection:
             at = _now()
-            if idempotency_key is not None:
-                earlier = idempotency.earlier_answer(
-                    connection, user=by, key=idempotency_key, request_digest=request_digest, at=at
-                )
-                if earlier is not None:
-                    return Decision.model_validate_json(earlier)
             version = cases.current(connection, key, for_change=True)
             decision = decisions.decide(
                 connection,
@@ -309,8 +302,7 @@ class Store:
                     send_after=at + self.policy.undo,
                     at=at,
                 )
-            if idempotency_key is not None:
-                idempotency.keep_answer(connection, user=by, key=idempotency_key, answer=decision.model_dump_json())
+            idempotency.answer_with(connection, 201, decision)
             return decision
 
     def withdraw(self, key: CaseKey, draft: WithdrawalDraft, *, by: User) -> DecisionRecord:
@@ -321,6 +313,7 @@ class Store:
                 connection, version, draft.stage, reason=draft.reason, by=by, policy=self.policy, at=_now()
             )
             notices.void(connection, record.decision.decision_id)
+            idempotency.answer_with(connection, 201, record)
             return record
 
     def standing_decisions(
@@ -386,6 +379,11 @@ def _exported(connection: Connection, case_key: int) -> ExportedDecision | None:
         changed_on_lead_review=first.ruling != led.ruling if first and led else None,
         blind_ruling=None if seen_before or judged[0].suggestion_shown else judged[0].ruling,
     )
+
+
+def _before_commit(connection: Connection) -> None:
+    idempotency.mark(connection, at=_now())
+    trail.seal(connection)
 
 
 def _now() -> datetime:

@@ -61,7 +61,7 @@ class Database:
 
     @contextmanager
     def alter(self) -> Iterator[Connection]:
-        """Like `write`, for a change of the schema: nothing is called before it commits."""
+        """Like `write`, for what is no change of the service's state: nothing is called before it commits."""
         if not self.is_sqlite:
             with _named_troubles(), self.engine.begin() as connection:
                 yield connection

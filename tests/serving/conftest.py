@@ -1,6 +1,7 @@
 """A wired service on a database of its own, with and without a model."""
 
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,8 +52,12 @@ def database_kind(request: pytest.FixtureRequest) -> str:
 
 
 def on_both_databases(metafunc: pytest.Metafunc) -> None:
-    """Run every test that has a database on SQLite and on PostgreSQL; for a `pytest_generate_tests`."""
-    if "database_kind" in metafunc.fixturenames:
+    """Run every test that has a database on SQLite and on PostgreSQL; for a `pytest_generate_tests`.
+
+    Tests with a list of inputs are left on SQLite: they are about reading the input.
+    """
+    listed = metafunc.definition.get_closest_marker("parametrize") is not None
+    if "database_kind" in metafunc.fixturenames and not listed:
         metafunc.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
 
 
@@ -129,6 +134,11 @@ def user_of(house: House, role: Role, *, name: str | None = None) -> User:
 def headers_of(house: House, role: Role, *, name: str | None = None) -> Headers:
     token = house.gatekeeper.make_token(user_of(house, role, name=name), label="test", by="system:test")
     return {"Authorization": f"Bearer {token}"}
+
+
+def keyed(headers: Headers) -> Headers:
+    """Return the headers with an Idempotency-Key of their own, unless they have one."""
+    return {"Idempotency-Key": uuid.uuid4().hex, **headers}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE
 from serving.house import House
 from serving.records import CaseStatus, Role
 from tests.builders import build_case, hours
-from tests.serving.conftest import Headers, headers_of
+from tests.serving.conftest import Headers, headers_of, keyed
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
@@ -221,7 +221,9 @@ def test_the_queue_is_filtered(client: TestClient, house: House, service: Header
     assert found(claim="counterfeit") == found(platform="jd") == found(min_paid_minor=9000) == ["JD-1"]
     assert found(max_paid_minor=9000) == ["TB-1"]
     assert found(status="decided") == []
-    client.post(f"{CASES}/jd/JD-1/decision", json={"ruling": "dismiss"}, headers=headers_of(house, Role.ARBITRATOR))
+    client.post(
+        f"{CASES}/jd/JD-1/decision", json={"ruling": "dismiss"}, headers=keyed(headers_of(house, Role.ARBITRATOR))
+    )
     assert found(status="decided") == ["JD-1"]
     assert house.store.counts()[CaseStatus.OPEN] == 1
 

@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION, EXAMPLE_EVIDENCE
 from serving.house import House
 from serving.records import Role
-from tests.serving.conftest import Headers, headers_of
+from tests.serving.conftest import Headers, headers_of, keyed
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
@@ -24,7 +24,7 @@ def _case(client: TestClient, service: Headers) -> None:
 
 
 def decide(client: TestClient, headers: Headers, **draft: Any) -> Any:
-    return client.post(DECISION, json={**EXAMPLE_DECISION, **draft}, headers=headers)
+    return client.post(DECISION, json={**EXAMPLE_DECISION, **draft}, headers=keyed(headers))
 
 
 def test_a_decision_keeps_who_what_and_on_which_evidence(client: TestClient, arbitrator: Headers) -> None:

@@ -12,7 +12,7 @@ from serving.app import create_app
 from serving.house import House, build_house
 from serving.records import CaseKey, Role
 from serving.settings import Settings
-from tests.serving.conftest import Headers, headers_of
+from tests.serving.conftest import Headers, headers_of, keyed
 from tests.suggesters import build_suggester
 
 CASES = "/api/v1/cases"
@@ -27,7 +27,7 @@ def take_in(client: TestClient, headers: Headers, case_id: str, **changes: Any) 
 
 
 def decide(client: TestClient, one: str, headers: Headers, **draft: Any) -> Any:
-    return client.post(f"{one}/decision", json={**EXAMPLE_DECISION, **draft}, headers=headers)
+    return client.post(f"{one}/decision", json={**EXAMPLE_DECISION, **draft}, headers=keyed(headers))
 
 
 def person(house: House, name: str, role: Role = Role.ARBITRATOR) -> Headers:

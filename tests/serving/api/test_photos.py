@@ -12,7 +12,7 @@ from PIL import Image
 from serving.api.documents import EXAMPLE_CASE
 from serving.house import House
 from tests.builders import photo_bytes
-from tests.serving.conftest import Headers
+from tests.serving.conftest import Headers, keyed
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
@@ -119,14 +119,14 @@ def test_an_altered_file_is_noticed_and_never_shown(client: TestClient, house: H
 
 
 def test_a_photo_for_a_decided_case_is_refused(client: TestClient, service: Headers, arbitrator: Headers) -> None:
-    client.post(f"{ONE}/decision", json={"ruling": "refund"}, headers=arbitrator)
+    client.post(f"{ONE}/decision", json={"ruling": "refund"}, headers=keyed(arbitrator))
     assert client.put(PHOTO, content=photo_bytes(), headers=service).status_code == 409
 
 
 def test_a_photo_answers_a_request_for_evidence(client: TestClient, service: Headers, arbitrator: Headers) -> None:
-    client.post(f"{ONE}/decision", json={"ruling": "request_evidence"}, headers=arbitrator)
+    client.post(f"{ONE}/decision", json={"ruling": "request_evidence"}, headers=keyed(arbitrator))
     assert client.get(ONE, headers=service).json()["status"] == "awaiting_evidence"
     client.put(PHOTO, content=photo_bytes(), headers=service)
     view = client.get(ONE, headers=service).json()
     assert (view["status"], view["decisions"][0]["state"]) == ("open", "answered")
-    assert client.post(f"{ONE}/decision", json={"ruling": "refund"}, headers=arbitrator).status_code == 201
+    assert client.post(f"{ONE}/decision", json={"ruling": "refund"}, headers=keyed(arbitrator)).status_code == 201

@@ -13,7 +13,7 @@ from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
 from serving.house import House
 from serving.records import Role
 from tests.builders import photo_bytes
-from tests.serving.conftest import Headers, headers_of
+from tests.serving.conftest import Headers, headers_of, keyed
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
@@ -36,7 +36,7 @@ def test_without_a_model_suggesting_answers_503_and_deciding_works(
     answer = client.post(f"{ONE}/suggestion", headers=arbitrator)
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:evidence-review:problem:no-model")
     assert client.post(STATELESS, json=EXAMPLE_CASE, headers=arbitrator).status_code == 503
-    assert client.post(f"{ONE}/decision", json=EXAMPLE_DECISION, headers=arbitrator).status_code == 201
+    assert client.post(f"{ONE}/decision", json=EXAMPLE_DECISION, headers=keyed(arbitrator)).status_code == 201
 
 
 def test_the_suggestion_is_the_same_stored_stateless_and_direct(
@@ -108,7 +108,7 @@ def test_a_decision_remembers_whether_the_suggestion_was_shown_and_followed(
     scoring_client.post(CASES, json=EXAMPLE_CASE, headers=lead)
     suggestion = scoring_client.post(f"{ONE}/suggestion", headers=lead).json()
     draft = {"ruling": "refund", "suggestion_id": suggestion["suggestion_id"] if shown else None}
-    decision = scoring_client.post(f"{ONE}/decision", json=draft, headers=lead).json()
+    decision = scoring_client.post(f"{ONE}/decision", json=draft, headers=keyed(lead)).json()
     assert decision["suggestion_shown"] is shown
     assert decision["suggestion_id"] == suggestion["suggestion_id"]
     assert decision["model_version"] == "ruling/test"
