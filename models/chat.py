@@ -62,6 +62,7 @@ class Heads:
     bias : shape (n_labels,)
     phrases : the phrase reader
     encoder_share, phrase_share, shift : logit = encoder_share·encoder + phrase_share·phrases + shift
+    alone_shift : takes the place of shift for the only message of a conversation, such as a side's own account
     resting : a token's usual contribution to each encoder logit; what exceeds it is shown as a reason
     """
 
@@ -72,6 +73,7 @@ class Heads:
     encoder_share: NDArray[np.float32]
     phrase_share: NDArray[np.float32]
     shift: NDArray[np.float32]
+    alone_shift: NDArray[np.float32]
     resting: NDArray[np.float32]
 
 
@@ -149,6 +151,7 @@ class ChatClassifier:
             "encoder_share": heads.encoder_share,
             "phrase_share": heads.phrase_share,
             "shift": heads.shift,
+            "alone_shift": heads.alone_shift,
             "resting": heads.resting,
         }
         factors = {}
@@ -168,27 +171,28 @@ class ChatClassifier:
         message with an attachment files evidence whatever its text.
         """
         found: list[list[StatementScore]] = [[] for _ in conversations]
-        unique: dict[tuple[tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
-        wanted: list[tuple[Window, Sequence[Utterance]]] = []
+        unique: dict[tuple[bool, tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
+        wanted: list[tuple[Window, Sequence[Utterance], bool]] = []
         places: list[tuple[int, int, Sequence[Utterance]]] = []
         for number, conversation in enumerate(conversations):
             for window in self.windows.cut(conversation):
                 said = [conversation[member.place] for member in window.members]
-                key = (window.ids, tuple((utterance.speaker, utterance.text) for utterance in said))
+                alone = len(conversation) == 1
+                key = (alone, window.ids, tuple((utterance.speaker, utterance.text) for utterance in said))
                 if key not in unique:
                     unique[key] = len(wanted)
-                    wanted.append((window, said))
+                    wanted.append((window, said, alone))
                 places.append((number, unique[key], said))
         read = self._read(wanted)
         for number, place, of_window in places:
             found[number] += [_score(*pair) for pair in zip(of_window, read[place], strict=True)]
         return found
 
-    def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance]]]) -> list[list[Verdict]]:
-        """Return the verdict on each member of each window, by its text alone."""
+    def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance], bool]]) -> list[list[Verdict]]:
+        """Return the verdict on each member of each window, whatever is attached. The flag: it stands alone."""
         read: list[list[Verdict]] = [
             [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for utterance in said]
-            for _, said in windows
+            for _, said, _ in windows
         ]
         wanted = [
             [
@@ -196,7 +200,7 @@ class ChatClassifier:
                 for rank, (member, utterance) in enumerate(zip(window.members, said, strict=True))
                 if member.offsets and utterance.text.strip() and LABELS_OF_SPEAKER[utterance.speaker]
             ]
-            for window, said in windows
+            for window, said, _ in windows
         ]
         readable = [place for place, ranks in enumerate(wanted) if ranks]
         texts = [windows[place][1][rank].text for place in readable for rank in wanted[place]]
@@ -206,21 +210,27 @@ class ChatClassifier:
             chosen = [readable[row] for row in group]
             states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
             for place, state in zip(chosen, states, strict=True):
-                window, said = windows[place]
+                window, said, alone = windows[place]
+                shift = self.heads.alone_shift if alone else self.heads.shift
                 for rank in wanted[place]:
                     member = window.members[rank]
-                    read[place][rank] = self._judge(
-                        member, said[rank], state[member.start : member.end], phrases[place, rank]
-                    )
+                    own = state[member.start : member.end]
+                    read[place][rank] = self._judge(member, said[rank], own, phrases[place, rank], shift=shift)
         return read
 
     def _judge(
-        self, member: Member, utterance: Utterance, own: NDArray[np.float32], phrase_logits: NDArray[np.float64]
+        self,
+        member: Member,
+        utterance: Utterance,
+        own: NDArray[np.float32],
+        phrase_logits: NDArray[np.float64],
+        *,
+        shift: NDArray[np.float32],
     ) -> Verdict:
         heads = self.heads
         tokens = token_shares(own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting)
         encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
-        logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + heads.shift
+        logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + shift
         probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
         spans = {
             label: _spans(utterance.text, self._shares(member, utterance, tokens, LABELS.index(label)))
@@ -304,5 +314,6 @@ def _heads(settings: dict[str, Any], arrays: dict[str, NDArray[np.float32]]) -> 
     if arrays["phrase_weights"].shape != (len(vocabulary), n_labels) or arrays["weight"].shape[0] != n_labels:
         raise WeightsError("the heads have another shape than their vocabulary and labels")
     phrases = PhraseWeights(vocabulary, arrays["phrase_idf"], arrays["phrase_weights"], arrays["phrase_bias"])
-    names = ("encoder_share", "phrase_share", "shift", "resting")
+    arrays = {"alone_shift": arrays["shift"]} | arrays
+    names = ("encoder_share", "phrase_share", "shift", "alone_shift", "resting")
     return Heads(arrays["weight"], arrays["focus"], arrays["bias"], phrases, *(arrays[name] for name in names))

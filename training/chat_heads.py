@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
 from models.phrases import PhraseWeights, phrase_matrix, phrases
@@ -17,6 +19,7 @@ Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 ABSENT_LOGIT = -6.0
+MIN_ALONE = 5
 
 
 def fit_phrases(
@@ -75,45 +78,73 @@ def fit_logits(matrix: object, y_true: Bools, known: Bools, *, strength: float) 
 
 @dataclass(frozen=True)
 class Blend:
-    """How the two readers are added up; each array has shape (n_labels,)."""
+    """How the two readers are added up; each array has shape (n_labels,).
+
+    alone_shift : takes the place of shift for messages without a conversation
+    """
 
     encoder_share: Floats
     phrase_share: Floats
     shift: Floats
+    alone_shift: Floats
 
-    def logits(self, encoder_logits: Floats, phrase_logits: Floats) -> Floats:
+    def logits(self, encoder_logits: Floats, phrase_logits: Floats, alone: Bools) -> Floats:
         """Return final logits, shape (n_texts, n_labels); the decision falls at 0."""
-        return self.encoder_share * encoder_logits + self.phrase_share * phrase_logits + self.shift
+        added = self.encoder_share * encoder_logits + self.phrase_share * phrase_logits
+        return added + np.where(alone[:, None], self.alone_shift, self.shift)
 
 
-def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: Bools) -> Blend:
+def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: Bools, alone: Bools) -> Blend:
     """Learn the blend on held-out logits of shape (n_texts, n_labels).
 
+    alone : shape (n_texts,), messages without a conversation, as reviews are; these claim more often and more plainly
+
     One logistic regression over all labels finds two shares for all and an intercept a label, so that the sum is a
-    calibrated logit. The shift then moves each label's best threshold (by F1) to a probability of 0.5.
+    calibrated logit. The shift then moves each label's best threshold (by F1) to a probability of 0.5. Both are learnt
+    on conversations, where there are any. Messages that stand alone have a shift of their own for each label of which
+    they hold `MIN_ALONE` examples.
     """
     n_labels = y_true.shape[1]
-    rows, labels = np.nonzero(known)
+    talk = ~alone if not alone.all() else alone
+    rows, labels = np.nonzero(known & talk[:, None])
     intercepts = np.zeros((len(rows), n_labels))
     intercepts[np.arange(len(rows)), labels] = 3.0
     columns = np.column_stack([encoder_logits[rows, labels], phrase_logits[rows, labels], intercepts])
     model = LogisticRegression(C=10.0, fit_intercept=False, max_iter=2000).fit(columns, y_true[rows, labels])
     shares = np.maximum(model.coef_[0, :2], 0.0)
+    added = shares[0] * encoder_logits + shares[1] * phrase_logits
     shift = 3.0 * model.coef_[0, 2:]
     for label in range(n_labels):
-        chosen = known[:, label]
+        chosen = known[:, label] & talk
         truth = y_true[chosen, label]
-        logits = shares[0] * encoder_logits[chosen, label] + shares[1] * phrase_logits[chosen, label] + shift[label]
-        shift[label] -= best_threshold(truth, logits) if truth.any() else 0.0
-    return Blend(np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift)
+        shift[label] -= best_threshold(truth, added[chosen, label] + shift[label]) if truth.any() else 0.0
+    alone_shift = shift.copy()
+    for label in range(n_labels):
+        chosen = known[:, label] & alone
+        truth = y_true[chosen, label]
+        if truth.sum() >= MIN_ALONE:
+            calibrated = calibrating_shift(truth, added[chosen, label])
+            alone_shift[label] = calibrated - best_threshold(truth, added[chosen, label] + calibrated)
+    return Blend(np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift, alone_shift)
+
+
+def calibrating_shift(y_true: Bools, logits: Floats) -> float:
+    """Return what is to be added to the logits so that probabilities sum to the number of examples, by Laplace's rule.
+
+    y_true, logits : shape (n_texts,)
+    """
+    wanted = len(y_true) * (y_true.sum() + 1) / (len(y_true) + 2)
+    return float(brentq(lambda shift: expit(logits + shift).sum() - wanted, -60.0, 60.0))
 
 
 def best_threshold(
-    y_true: Bools, logits: Floats, *, rounds: int = 40, lowest: float = -1.2, highest: float = 0.6
+    y_true: Bools, logits: Floats, *, rounds: int = 40, lowest: float = -1.2, highest: float = 0.0
 ) -> float:
     """Return the logit above which to say yes: highest F1 averaged over bootstrap draws of the rows.
 
-    The search stays between `lowest` and `highest`: a few examples must not move a calibrated decision further.
+    The search stays between `lowest` and `highest`: a few examples must not move a calibrated decision further. Where
+    logits are calibrated the best threshold is half the F1 it reaches, so never above a probability of 0.5.
+    Source: Lipton, Elkan & Narayanaswamy, Optimal thresholding of classifiers to maximize F1, ECML 2014.
     """
     grid = np.linspace(lowest, highest, 37)
     said = logits[None, :] >= grid[:, None]

@@ -53,6 +53,7 @@ class Examples:
     windows : of whole conversations; own : where each message stands in them
     y_true, known : shape (n_messages, n_labels)
     attached : shape (n_messages,), a buyer's message with a photo, which files evidence whatever its text
+    alone : shape (n_messages,), the only message of its conversation
     """
 
     windows: list[Window]
@@ -65,6 +66,7 @@ class Examples:
     y_true: Bools
     known: Bools
     attached: Bools
+    alone: Bools
 
     @property
     def judged(self) -> Bools:
@@ -86,14 +88,15 @@ class Examples:
             y_true=self.y_true[rows],
             known=self.known[rows],
             attached=self.attached[rows],
+            alone=self.alone[rows],
         )
 
 
 def read_examples(conversations: Sequence[LabelledConversation], *, windows: WindowMaker) -> Examples:
     """Return every message that a buyer or seller wrote."""
     nothing = np.zeros((0, len(LABELS)), bool)
-    found = Examples([], [], [], [], [], [], [], nothing, nothing, np.zeros(0, bool))
-    y_true, known, attached = [], [], []
+    found = Examples([], [], [], [], [], [], [], nothing, nothing, nothing[:, 0], nothing[:, 0])
+    y_true, known, attached, alone = [], [], [], []
     for conversation in conversations:
         for window in windows.cut(conversation.utterances):
             found.windows.append(window)
@@ -110,9 +113,16 @@ def read_examples(conversations: Sequence[LabelledConversation], *, windows: Win
                 y_true.append([label in conversation.labels[member.place] for label in LABELS])
                 known.append([label in conversation.known[member.place] for label in LABELS])
                 attached.append(utterance.attachments > 0 and utterance.speaker is Speaker.BUYER)
+                alone.append(len(conversation.utterances) == 1)
     if not y_true:
         raise ModelError("there is no labelled message to fit on")
-    return replace(found, y_true=np.array(y_true), known=np.array(known), attached=np.array(attached))
+    return replace(
+        found,
+        y_true=np.array(y_true),
+        known=np.array(known),
+        attached=np.array(attached),
+        alone=np.array(alone),
+    )
 
 
 def folds_of(groups: Sequence[str], *, n_folds: int, seed: int = 0) -> NDArray[np.intp]:
@@ -172,7 +182,7 @@ def fit_conversations(
     held_logits = (reader.logits(held), phrases.score([examples.texts[row] for row in held]))
     aside = examples.take(held)
     honest = _honest_logits(aside, *held_logits)
-    shares = blend(*held_logits, aside.y_true, aside.known)
+    shares = _blend(aside, np.arange(len(held)), *held_logits)
     progress(f"held out: {(figures := _figures(aside, honest))}")
     everything = np.arange(len(examples.texts))
     reader, phrases = _fit_readers(tuner, examples, everything, settings=settings, progress=progress)
@@ -186,6 +196,7 @@ def fit_conversations(
         encoder_share=shares.encoder_share.astype(np.float32),
         phrase_share=shares.phrase_share.astype(np.float32),
         shift=shares.shift.astype(np.float32),
+        alone_shift=shares.alone_shift.astype(np.float32),
         resting=(weight @ reader.mean_state(everything)).astype(np.float32),
     )
     encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
@@ -218,15 +229,21 @@ def _fit_readers(
 
 
 def _honest_logits(aside: Examples, encoder_logits: Floats, phrase_logits: Floats) -> Floats:
-    """Return final logits of held-out rows, each half judged by shares and thresholds learnt on the other half."""
+    """Return final logits of held-out rows, each half judged by what was learnt on the other half."""
     half = folds_of(aside.groups, n_folds=2, seed=1)
     logits = np.zeros(encoder_logits.shape)
     for side in (0, 1):
         other, own = np.flatnonzero(half != side), np.flatnonzero(half == side)
-        shares: Blend = blend(encoder_logits[other], phrase_logits[other], aside.y_true[other], aside.known[other])
-        logits[own] = shares.logits(encoder_logits[own], phrase_logits[own])
+        shares = _blend(aside, other, encoder_logits, phrase_logits)
+        logits[own] = shares.logits(encoder_logits[own], phrase_logits[own], aside.alone[own])
     logits[aside.attached, FILES_EVIDENCE] = np.maximum(logits[aside.attached, FILES_EVIDENCE], ATTACHED_LOGIT)
     return logits
+
+
+def _blend(aside: Examples, rows: NDArray[np.intp], encoder_logits: Floats, phrase_logits: Floats) -> Blend:
+    return blend(
+        encoder_logits[rows], phrase_logits[rows], aside.y_true[rows], aside.known[rows], alone=aside.alone[rows]
+    )
 
 
 def _pool(aside: Examples, logits: Floats) -> list[PooledMessage]:

@@ -53,6 +53,7 @@ def classifier(source: str, cache_dir: Path) -> ChatClassifier:
         encoder_share=np.full(n_labels, 0.7, np.float32),
         phrase_share=np.full(n_labels, 1.3, np.float32),
         shift=np.zeros(n_labels, np.float32),
+        alone_shift=np.full(n_labels, 0.5, np.float32),
         resting=rng.normal(size=n_labels).astype(np.float32),
     )
     name = "encoder.layer.1.attention.self.query.weight"
@@ -107,6 +108,18 @@ def test_what_is_said_much_later_changes_nothing(classifier: ChatClassifier) -> 
             assert probability == pytest.approx(two.probabilities[label], abs=1e-6)
 
 
+def test_a_message_that_stands_alone_is_judged_by_the_shift_of_such_messages(classifier: ChatClassifier) -> None:
+    heads = dataclasses.replace(classifier.heads, alone_shift=classifier.heads.shift)
+    same = ChatClassifier(
+        encoder=classifier.encoder, heads=heads, windows=classifier.windows, delta={}, source=classifier.source
+    )
+    ((alone,),) = classifier.score([CONVERSATION[:1]])
+    ((before,),) = same.score([CONVERSATION[:1]])
+    for label, probability in alone.probabilities.items():
+        assert probability > before.probabilities[label]
+    assert classifier.score([CONVERSATION]) == same.score([CONVERSATION])
+
+
 def test_no_conversation_and_no_message_give_nothing(classifier: ChatClassifier) -> None:
     assert classifier.score([]) == []
     assert classifier.score([[], []]) == [[], []]
@@ -155,7 +168,7 @@ def test_the_shares_of_characters_add_up_to_the_logit(classifier: ChatClassifier
     for label in (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE):
         place = LABELS.index(label)
         shares = classifier._shares(member, utterance, tokens, place)
-        constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.shift[place]
+        constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.alone_shift[place]
         probability = classifier.score([[utterance]])[0][0].probabilities[label]
         assert shares.sum() + constant == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
 

@@ -32,6 +32,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> ChatClassifier:
         encoder_share=np.ones(n_labels, np.float32),
         phrase_share=np.ones(n_labels, np.float32),
         shift=np.zeros(n_labels, np.float32),
+        alone_shift=np.zeros(n_labels, np.float32),
         resting=np.zeros(n_labels, np.float32),
     )
     return ChatClassifier(encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer), delta={}, source=source)

@@ -10,7 +10,7 @@ from models.errors import ModelError
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
 from tests.tiny_encoder import save_tiny_encoder
 from training.chat_corpus import REVIEW_LABELS, LabelledConversation
-from training.chat_heads import ABSENT_LOGIT, best_threshold, blend, fit_features, fit_phrases
+from training.chat_heads import ABSENT_LOGIT, best_threshold, blend, calibrating_shift, fit_features, fit_phrases
 from training.fit_chat import FittedChat, fit_conversations, folds_of
 from training.metrics import macro_f1
 from training.statement_pool import load_pool
@@ -129,9 +129,30 @@ def test_the_blend_trusts_the_reader_that_knows_and_decides_at_zero() -> None:
     y_true = rng.random((2000, 2)) < 0.3
     good = np.where(y_true, 3.0, -3.0) + rng.normal(size=y_true.shape) * 2
     noise = rng.normal(size=y_true.shape)
-    learnt = blend(good, noise, y_true, np.ones_like(y_true))
+    alone = rng.random(2000) < 0.2
+    learnt = blend(good, noise, y_true, np.ones_like(y_true), alone)
     assert (learnt.encoder_share > 5 * learnt.phrase_share).all()
-    assert macro_f1(y_true, learnt.logits(good, noise) >= 0) > 0.85
+    assert macro_f1(y_true, learnt.logits(good, noise, alone) >= 0) > 0.85
+
+
+def test_messages_that_stand_alone_have_their_own_threshold() -> None:
+    rng = np.random.default_rng(0)
+    y_true = rng.random((2000, 1)) < 0.3
+    alone = np.arange(2000) < 500
+    logits = np.where(y_true, 2.0, -2.0) + rng.normal(size=y_true.shape) + np.where(alone[:, None], 4.0, 0.0)
+    learnt = blend(logits, logits, y_true, np.ones_like(y_true), alone)
+    said = learnt.logits(logits, logits, alone) >= 0
+    assert macro_f1(y_true[alone], said[alone]) > 0.9
+    assert macro_f1(y_true[~alone], said[~alone]) > 0.9
+    few = blend(logits, logits, y_true & (~alone | (np.arange(2000) < 3))[:, None], np.ones_like(y_true), alone)
+    assert (few.alone_shift == few.shift).all()
+
+
+def test_a_calibrating_shift_makes_probabilities_sum_to_the_examples() -> None:
+    y_true = np.arange(100) < 30
+    logits = np.linspace(-3, 5, 100)
+    shifted = 1 / (1 + np.exp(-(logits + calibrating_shift(y_true, logits))))
+    assert shifted.sum() == pytest.approx(100 * 31 / 102)
 
 
 def test_the_best_threshold_separates_but_never_strays_far() -> None:
