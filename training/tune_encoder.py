@@ -42,7 +42,7 @@ class TuneSettings:
 
     layers: int = 6
     rank: int = 16
-    epochs: int = 5
+    epochs: int = 4
     batch: int = 32
     rate: float = 1.5e-3
     head_rate: float = 5e-3
