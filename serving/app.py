@@ -13,8 +13,9 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 
-from serving.api import cases, corrections, decisions, desk, health, people, photos, suggestions
+from serving.api import backlogs, cases, corrections, decisions, desk, health, people, photos, suggestions
 from serving.api.documents import TAGS, install_document
+from serving.backlog_jobs import BacklogRunner
 from serving.champion import ChampionKeeper
 from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
@@ -46,8 +47,9 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         champion = built.champion_keeper()
-        parts: list[ScoringWorker | DeskKeeper | ChampionKeeper] = [
+        parts: list[ScoringWorker | DeskKeeper | BacklogRunner | ChampionKeeper] = [
             built.worker(),
+            BacklogRunner(built.backlogs, poll_s=settings.worker_poll_s),
             DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S),
             *([champion] if champion is not None else []),
         ]
@@ -92,7 +94,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 def _api(app: FastAPI) -> APIRouter:
     """The routes of more words come first: a case id may hold slashes."""
     router = APIRouter()
-    for part in (health, people, photos, suggestions, decisions, corrections, desk, cases):
+    for part in (health, people, backlogs, photos, suggestions, decisions, corrections, desk, cases):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -61,6 +61,9 @@ class Action(StrEnum):
     LOCKED_OUT = "locked_out"
     SIGNED_IN = "signed_in"
     SIGNED_OUT = "signed_out"
+    BACKLOG_ASKED = "backlog_asked"
+    BACKLOG_CANCELLED = "backlog_cancelled"
+    BACKLOG_DOWNLOADED = "backlog_downloaded"
     CONTENT_ERASED = "content_erased"
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from models.errors import InputError
 from models.privacy import Sealer
 from serving.auth import Gatekeeper
+from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
 from serving.scoring import Scoring, SuggestsRulings
-from serving.settings import Settings
+from serving.settings import PREFIX, Settings
 from serving.store import Store
 from serving.worker import ScoringWorker
 
@@ -23,6 +24,7 @@ class House:
     photo_intake: PhotoIntake
     scoring: Scoring
     gatekeeper: Gatekeeper
+    backlogs: BacklogJobs
     identity_provider: OidcProvider | None = None
     sealer: Sealer | None = None
 
@@ -76,8 +78,29 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
             attempts_allowed=settings.attempts_allowed,
             lock_minutes=settings.lock_minutes,
         ),
+        backlogs=_backlogs(settings),
         identity_provider=_identity_provider(settings),
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
+    )
+
+
+def _backlogs(settings: Settings) -> BacklogJobs:
+    """The command of a job reads the same settings as this process, also those not set by environment variables."""
+    shared = {
+        "DATABASE_URL": settings.database_url,
+        "PHOTO_DIR": str(settings.photo_dir.resolve()),
+        "CACHE_DIR": str(settings.cache_dir.resolve()),
+        "MAX_CASE_BYTES": str(settings.max_case_bytes),
+        "REGISTRY_URI": settings.registry_uri,
+        "MODELS_DIR": str(settings.models_dir.resolve()),
+    }
+    if settings.model_dir is not None:
+        shared["MODEL_DIR"] = str(settings.model_dir.resolve())
+    return BacklogJobs(
+        settings.backlog_dir,
+        processes=settings.backlog_processes,
+        photos=settings.backlog_photos,
+        environment={PREFIX + name: value for name, value in shared.items()},
     )
 
 

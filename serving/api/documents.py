@@ -18,6 +18,7 @@ TAGS = [
     {"name": "cases", "description": "Taking cases and evidence in; the queue."},
     {"name": "photos", "description": "Photo bytes, kept by content digest."},
     {"name": "suggestions", "description": "What the machine proposes. Never a decision."},
+    {"name": "backlogs", "description": "Many cases at once, in the background."},
     {"name": "decisions", "description": "What a signed-in person decides. Append-only."},
     {"name": "desk", "description": "An arbitrator's day: holding cases, correcting the machine, notices, views."},
     {"name": "people", "description": "Signing in and out."},

@@ -87,11 +87,16 @@ class OutputFolder:
         """Make this the run of the folder. Whatever an earlier one left no longer counts from here on."""
         self.write(MANIFEST_NAME, [(manifest.model_dump_json(indent=1) + "\n").encode()])
 
-    def finished_parts(self, manifest: RunManifest) -> list[Part]:
-        """Return the run's parts from the first on, as far as none is lacking; discard every other file of ours."""
+    def parts(self, manifest: RunManifest) -> list[Part]:
+        """Return the run's parts from the first on, as far as none is lacking; nothing is changed."""
         parts: list[Part] = []
         while (part := self._read_part(len(parts))) is not None and part.run_id == manifest.run_id:
             parts.append(part)
+        return parts
+
+    def finished_parts(self, manifest: RunManifest) -> list[Part]:
+        """Return the run's parts from the first on, as far as none is lacking; discard every other file of ours."""
+        parts = self.parts(manifest)
         kept = {self.part_path(part.number) for part in parts}
         with self._reported():
             for path in self._part_files():

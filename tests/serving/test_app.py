@@ -25,11 +25,17 @@ READERS = {Role.ARBITRATOR, Role.LEAD, Role.AUDITOR, Role.SERVICE}
 FILERS = {Role.ARBITRATOR, Role.LEAD, Role.SERVICE}
 DECIDERS = {Role.ARBITRATOR, Role.LEAD}
 OVERSEERS = {Role.LEAD, Role.AUDITOR}
+CLERKS = {Role.LEAD, Role.ENGINEER, Role.SERVICE}
 ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("get", "/api/v1/me"): set(Role),
     ("delete", "/api/v1/session"): set(Role),
     ("get", "/api/v1/metrics"): {Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE},
     ("post", "/api/v1/suggestions"): FILERS | {Role.ENGINEER},
+    ("get", "/api/v1/backlogs"): CLERKS,
+    ("post", "/api/v1/backlogs"): CLERKS,
+    ("get", "/api/v1/backlogs/{job_id}"): CLERKS,
+    ("post", "/api/v1/backlogs/{job_id}/cancel"): CLERKS,
+    ("get", "/api/v1/backlogs/{job_id}/result"): CLERKS,
     ("get", "/api/v1/cases"): READERS,
     ("post", "/api/v1/cases"): FILERS,
     ("get", ONE): READERS,
@@ -55,7 +61,7 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("post", "/api/v1/switches"): {Role.LEAD, Role.ENGINEER},
     ("delete", "/api/v1/switches/{switch_id}"): {Role.LEAD, Role.ENGINEER},
 }
-BODILESS = ("/suggestion", "/hold", "/desk/next", "/send")
+BODILESS = ("/suggestion", "/hold", "/desk/next", "/send", "/cancel")
 OPEN_PAGES = {
     "/sign-in",
     "/sign-in/provider",

@@ -1,0 +1,123 @@
+"""Backlogs over HTTP: sent or out of the database, scored in the background, looked at, cancelled, downloaded.
+
+Results hold suggestions for many cases at once, also for such as are decided blind first: arbitrators don't get them.
+"""
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import FileResponse
+
+from models.errors import InputError
+from serving.api.documents import EXAMPLE_CASE
+from serving.audit import Action
+from serving.backlog_jobs import BacklogJob
+from serving.deps import HouseDep, needs, read_body
+from serving.errors import problem_responses
+from serving.records import Person, Role, Scope
+
+router = APIRouter(prefix="/backlogs", tags=["backlogs"])
+
+BacklogClerk = Annotated[Person, Depends(needs(Role.LEAD, Role.ENGINEER, Role.SERVICE, scope=Scope.SCORE))]
+
+_LINES_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": False,
+        "description": "JSON Lines, a case a line. Without a body: the open cases of the database.",
+        "content": {
+            "application/x-ndjson": {
+                "schema": {"type": "string"},
+                "example": json.dumps(EXAMPLE_CASE, ensure_ascii=False) + "\n",
+            }
+        },
+    }
+}
+_ZIP: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "A ZIP of summary.json, refused.jsonl, triage.parquet and suggestions/part-*.parquet.",
+        "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+_EXAMPLE_JOB = {
+    "job_id": "0a1b2c3d4e5f60718293a4b5c6d7e8f9",
+    "kind": "upload",
+    "created_at": "2026-03-02T02:00:00Z",
+    "created_by": "clerk",
+    "state": "running",
+    "n_rows": 5000,
+    "n_done": 1280,
+    "reason": None,
+    "summary": None,
+}
+_JOB: dict[str, Any] = {
+    "description": "The job as it stands.",
+    "content": {"application/json": {"example": _EXAMPLE_JOB}},
+}
+
+
+async def sent_lines(request: Request, house: HouseDep, person: BacklogClerk) -> bytes | None:
+    """Return the lines sent, None without a body. Raises InputError on another kind of body, BodyTooLargeError."""
+    data = await read_body(request, max_bytes=house.settings.max_request_bytes)
+    if not data:
+        return None
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in ("application/x-ndjson", "application/jsonl"):
+        raise InputError("must be application/x-ndjson", field="Content-Type")
+    return data
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses={202: _JOB, **problem_responses(401, 403, 413, 422, 503, 507)},
+    openapi_extra=_LINES_BODY,
+)
+def create_backlog(
+    person: BacklogClerk, lines: Annotated[bytes | None, Depends(sent_lines)], house: HouseDep
+) -> BacklogJob:
+    """Ask for a backlog to be scored; it waits until those asked for before are through.
+
+    A bad row is reported in the results by its line and never stops the others. Photos are looked for where the setting
+    `backlog_photos` says. Suggestions for the database's cases are stored on them too.
+    """
+    job = house.backlogs.create(by=person.user.name, rows=lines)
+    house.store.note(
+        Action.BACKLOG_ASKED,
+        actor=person.user.name,
+        subject=f"backlog:{job.job_id}",
+        detail={"kind": job.kind, "n_rows": job.n_rows},
+    )
+    return job
+
+
+@router.get("", responses=problem_responses(401, 403, 503))
+def list_backlogs(person: BacklogClerk, house: HouseDep) -> list[BacklogJob]:
+    """List the backlog jobs, the newest first."""
+    return house.backlogs.all()
+
+
+@router.get("/{job_id}", responses={200: _JOB, **problem_responses(401, 403, 404, 503)})
+def get_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> BacklogJob:
+    """Get a job: how far it is, or its summary, or why it failed."""
+    return house.backlogs.find(job_id)
+
+
+@router.post("/{job_id}/cancel", responses={200: _JOB, **problem_responses(401, 403, 404, 503)})
+def cancel_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> BacklogJob:
+    """Stop a job for good. One that has ended stays as it is."""
+    before = house.backlogs.find(job_id)
+    job = house.backlogs.cancel(job_id)
+    if before.state in ("waiting", "running"):
+        house.store.note(Action.BACKLOG_CANCELLED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
+    return job
+
+
+@router.get(
+    "/{job_id}/result", response_class=FileResponse, responses={**_ZIP, **problem_responses(401, 403, 404, 409, 503)}
+)
+def download_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> FileResponse:
+    """Download what a complete job wrote."""
+    packed = house.backlogs.result(job_id)
+    house.store.note(Action.BACKLOG_DOWNLOADED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
+    return FileResponse(packed, media_type="application/zip", filename=f"backlog-{job_id}.zip")

@@ -1,0 +1,309 @@
+"""Backlogs asked for over the API: each a folder of its own, scored by the command `score` in a process of its own.
+
+What a job is, stands in its folder alone, so that any process of the service may answer for it and a restart loses
+nothing: a job that was cut off goes on where its parts end. One job runs at a time on a machine. Knows nothing of HTTP
+or of how a backlog is scored.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import structlog
+from pydantic import AwareDatetime, ValidationError
+
+from models.domain import Frozen
+from serving.backlog.summary import Summary
+from serving.backlog.writing import OutputFolder
+from serving.refusals import ConflictError, UnknownError
+
+JobState = Literal["waiting", "running", "complete", "failed", "cancelled"]
+_ENDED: tuple[JobState, ...] = ("complete", "failed", "cancelled")
+_JOB, _CANCELLED, _FAILED, _RESULT = "job.json", "cancelled", "failed.txt", "result.zip"
+_STOP_S = 15.0
+_LONGEST_REASON = 1_000
+COMMAND = (sys.executable, "-c", "from serving.cli import app; app()", "score")
+
+log = structlog.get_logger(__name__)
+
+
+class BacklogJobNotReadyError(ConflictError):
+    """The results of a backlog job are asked for before it is complete."""
+
+    def __init__(self, job_id: str, state: JobState) -> None:
+        super().__init__(f"backlog job {job_id} is {state}; its results can be had once it is complete")
+        self.job_id, self.state = job_id, state
+
+
+class JobRecord(Frozen):
+    """What a job began with. n_rows : lines sent; None for the database's waiting cases, counted when it runs"""
+
+    job_id: str
+    kind: Literal["upload", "waiting"]
+    created_at: AwareDatetime
+    created_by: str
+    n_rows: int | None
+
+
+class BacklogJob(Frozen):
+    """A job as it stands.
+
+    n_done : rows in finished parts, scored or refused; reason : why it failed
+    """
+
+    job_id: str
+    kind: Literal["upload", "waiting"]
+    created_at: AwareDatetime
+    created_by: str
+    state: JobState
+    n_rows: int | None
+    n_done: int
+    reason: str | None = None
+    summary: Summary | None = None
+
+
+class BacklogJobs:
+    """directory : made on first use
+
+    processes : of a job under way; photos : folder or URL that photo paths of sent backlogs are relative to
+    environment : settings that the command must share with this process
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        processes: int = 1,
+        photos: str | None = None,
+        environment: dict[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self.directory = directory
+        self.processes = processes
+        self.photos = photos
+        self.environment = environment or {}
+        self.command = tuple(command)
+
+    def create(self, *, by: str, rows: bytes | None = None) -> BacklogJob:
+        """Keep a job to be run. rows : JSON Lines; None for the database's waiting cases."""
+        job_id = uuid.uuid4().hex
+        unfinished = self.directory / f".new-{job_id}"
+        unfinished.mkdir(parents=True)
+        try:
+            n_rows = None
+            if rows is not None:
+                n_rows = sum(1 for line in rows.splitlines() if line.strip())
+                _write(unfinished / "cases.jsonl", rows)
+            record = JobRecord(
+                job_id=job_id,
+                kind="upload" if rows is not None else "waiting",
+                created_at=datetime.now(UTC),
+                created_by=by,
+                n_rows=n_rows,
+            )
+            _write(unfinished / _JOB, record.model_dump_json(indent=1).encode())
+            unfinished.rename(self.directory / job_id)
+        except BaseException:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        return self.find(job_id)
+
+    def find(self, job_id: str) -> BacklogJob:
+        """Raises UnknownError."""
+        folder = self._folder(job_id)
+        record = _record(folder)
+        out = folder / "out"
+        state, reason, summary = self._state(folder)
+        parts = sorted((out / "suggestions").glob("part-*.parquet"))
+        n_done = _n_done(out) if parts else 0
+        return BacklogJob(**record.model_dump(), state=state, n_done=n_done, reason=reason, summary=summary)
+
+    def all(self) -> list[BacklogJob]:
+        """Return every job, the newest first."""
+        jobs = [self.find(path.parent.name) for path in self.directory.glob(f"*/{_JOB}")]
+        return sorted(jobs, key=lambda job: (job.created_at, job.job_id), reverse=True)
+
+    def cancel(self, job_id: str) -> BacklogJob:
+        """Stop a job for good; finished parts stay. One that has ended stays as it is. Raises UnknownError."""
+        job = self.find(job_id)
+        if job.state not in _ENDED:
+            _write(self._folder(job_id) / _CANCELLED, b"")
+        return self.find(job_id)
+
+    def result(self, job_id: str) -> Path:
+        """Return a ZIP of what the job wrote. Raises UnknownError, BacklogJobNotReadyError."""
+        job, folder = self.find(job_id), self._folder(job_id)
+        if job.state != "complete":
+            raise BacklogJobNotReadyError(job_id, job.state)
+        packed = folder / _RESULT
+        if not packed.exists():
+            out, unfinished = folder / "out", folder / f".{uuid.uuid4().hex}.zip"
+            with zipfile.ZipFile(unfinished, "w") as archive:
+                for name in ("summary.json", "refused.jsonl", "triage.parquet"):
+                    archive.write(out / name, name, zipfile.ZIP_DEFLATED)
+                for part in sorted((out / "suggestions").glob("part-*.parquet")):
+                    archive.write(part, f"suggestions/{part.name}")
+            unfinished.rename(packed)
+        return packed
+
+    def run_next(self, *, is_stopping: Callable[[], bool]) -> bool:
+        """Run the oldest job that waits, if no other process of this machine runs one; return whether one was run."""
+        waiting = [job for job in self.all() if job.state == "waiting"]
+        if not waiting:
+            return False
+        with _held(self.directory / ".runner") as handle:
+            if handle is None:
+                return False
+            job = self.find(waiting[-1].job_id)
+            if job.state == "waiting":
+                self._run(job, handle, is_stopping)
+            return True
+
+    def _run(self, job: BacklogJob, runner_handle: int, is_stopping: Callable[[], bool]) -> None:
+        folder = self._folder(job.job_id)
+        arguments = ["--waiting"] if job.kind == "waiting" else [str(folder / "cases.jsonl")]
+        arguments += ["--out", str(folder / "out"), "--processes", str(self.processes)]
+        if job.kind == "upload" and self.photos is not None:
+            arguments += ["--photos", self.photos]
+        with _held(folder / ".running") as handle, (folder / "said.txt").open("wb") as said:
+            if handle is None:
+                return
+            # The child holds both locks too: should this process be killed, nobody starts the job beside it.
+            process = subprocess.Popen(  # noqa: S603  our own command
+                [*self.command, *arguments],
+                env={**os.environ, **self.environment},
+                stdout=said,
+                stderr=said,
+                stdin=subprocess.DEVNULL,
+                pass_fds=(handle, runner_handle),
+                start_new_session=True,
+            )
+            log.info("backlog_started", job=job.job_id)
+            while process.poll() is None:
+                if is_stopping() or (folder / _CANCELLED).exists():
+                    _stop(process)
+                    break
+                threading.Event().wait(0.1)
+        if process.returncode not in (0, 130, -signal.SIGKILL) and not (folder / _CANCELLED).exists():
+            words = " ".join((folder / "said.txt").read_text(encoding="utf-8", errors="replace").split())
+            _write(folder / _FAILED, words[-_LONGEST_REASON:].encode() or b"no reason was given")
+        log.info("backlog_ended", job=job.job_id, status=process.returncode)
+
+    def _state(self, folder: Path) -> tuple[JobState, str | None, Summary | None]:
+        try:
+            summary = Summary.model_validate_json((folder / "out" / "summary.json").read_bytes())
+        except (OSError, ValidationError):
+            summary = None
+        if _is_held(folder / ".running"):
+            return "running", None, None
+        if summary is not None:
+            return "complete", None, summary
+        if (folder / _CANCELLED).exists():
+            return "cancelled", None, None
+        if (folder / _FAILED).exists():
+            return "failed", (folder / _FAILED).read_text(encoding="utf-8", errors="replace"), None
+        return "waiting", None, None
+
+    def _folder(self, job_id: str) -> Path:
+        folder = self.directory / job_id
+        if len(job_id) != 32 or not job_id.isalnum() or not (folder / _JOB).is_file():
+            raise UnknownError("backlog job", job_id)
+        return folder
+
+
+class BacklogRunner:
+    """Runs the jobs that wait, one after another, in a thread of its own."""
+
+    def __init__(self, jobs: BacklogJobs, *, poll_s: float) -> None:
+        self.jobs = jobs
+        self.poll_s = poll_s
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._work, name="backlog-runner", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """A job under way stops at once and goes on at the next start."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(_STOP_S + 5)
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                worked = self.jobs.run_next(is_stopping=self._stopping.is_set)
+            except Exception:
+                log.exception("backlog_trouble")
+                worked = False
+            if not worked:
+                self._stopping.wait(self.poll_s)
+
+
+def _n_done(out: Path) -> int:
+    folder = OutputFolder(out)
+    manifest = folder.manifest()
+    return sum(part.n_scored + len(part.refused) for part in folder.parts(manifest)) if manifest is not None else 0
+
+
+def _record(folder: Path) -> JobRecord:
+    return JobRecord.model_validate_json((folder / _JOB).read_bytes())
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    """By Ctrl-C, which ends the workers too; by force where that doesn't help."""
+    os.killpg(process.pid, signal.SIGINT)
+    try:
+        process.wait(_STOP_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _is_held(path: Path) -> bool:
+    """Tell whether somebody holds the lock on `path`, without standing in the way of others who ask."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+@contextmanager
+def _held(path: Path) -> Iterator[int | None]:
+    """Yield the handle of a lock on `path`, None while another holder has it."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
+        yield handle
+    finally:
+        os.close(handle)

@@ -1,0 +1,167 @@
+"""Backlogs asked for over the API: run once, shown, cancelled, gone on with after a stop, downloaded."""
+
+import io
+import json
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from serving.app import create_app
+from serving.backlog_jobs import BacklogJobs
+from serving.house import House
+from serving.records import Role
+from tests.serving.backlog.backlogs import SLOW, case_content
+from tests.serving.conftest import Headers, headers_of
+
+BACKLOGS = "/api/v1/backlogs"
+LINES = {"Content-Type": "application/x-ndjson"}
+PATIENCE_S = 120
+# The command as it is, but for the weights, those of the tests load in no time, and the size of a part.
+COMMAND = """
+import typer
+from functools import partial
+from serving.backlog import run, shipped
+from tests.serving.backlog.backlogs import load_deadly
+shipped.loader = lambda model_dir, *, cache_dir: load_deadly
+run.score_backlog = partial(run.score_backlog, part_cases=4, chunk_cases=2)
+from serving.cli_backlog import score
+typer.run(score)
+"""
+
+
+@pytest.fixture
+def busy_house(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    jobs = BacklogJobs(
+        tmp_path / "backlogs",
+        environment=house.backlogs.environment,
+        command=(sys.executable, "-c", COMMAND),
+    )
+    return replace(house, backlogs=jobs)
+
+
+@pytest.fixture
+def served(busy_house: House) -> TestClient:
+    return TestClient(create_app(busy_house.settings, house=busy_house))
+
+
+@pytest.fixture
+def engineer(busy_house: House) -> Headers:
+    return headers_of(busy_house, Role.ENGINEER)
+
+
+def _lines(*contents: dict[str, Any] | str) -> bytes:
+    rows = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in contents]
+    return "".join(row + "\n" for row in rows).encode()
+
+
+def _until(find: Callable[[], dict[str, Any]], wanted: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    until = time.monotonic() + PATIENCE_S
+    while not wanted(found := find()):
+        assert time.monotonic() < until, found
+        time.sleep(0.05)
+    return found
+
+
+def test_a_backlog_sent_in_is_scored_in_the_background_and_downloaded(
+    served: TestClient, busy_house: House, engineer: Headers
+) -> None:
+    body = _lines(*(case_content(n) for n in range(6)), "{")
+    asked = served.post(BACKLOGS, content=body, headers={**engineer, **LINES})
+    assert (asked.status_code, asked.json()["state"], asked.json()["n_rows"]) == (202, "waiting", 7)
+    one = f"{BACKLOGS}/{asked.json()['job_id']}"
+    early = served.get(f"{one}/result", headers=engineer)
+    assert (early.status_code, early.json()["type"]) == (409, "urn:evidence-review:problem:conflict")
+    with served:
+        job = _until(lambda: served.get(one, headers=engineer).json(), lambda job: job["state"] == "complete")
+    assert (job["n_done"], job["summary"]["n_scored"], job["summary"]["n_refused"]) == (7, 6, 1)
+    packed = served.get(f"{one}/result", headers=engineer)
+    with zipfile.ZipFile(io.BytesIO(packed.content)) as archive:
+        assert set(archive.namelist()) == {
+            "summary.json",
+            "refused.jsonl",
+            "triage.parquet",
+            "suggestions/part-000000.parquet",
+            "suggestions/part-000001.parquet",
+        }
+        assert json.loads(archive.read("refused.jsonl"))["line"] == 7
+    assert [job["job_id"] for job in served.get(BACKLOGS, headers=engineer).json()] == [job["job_id"]]
+    actions = [event.action for event in busy_house.store.audit_trail(subject=f"backlog:{job['job_id']}")]
+    assert sorted(actions) == ["backlog_asked", "backlog_downloaded"]
+
+
+def test_a_service_that_stops_goes_on_with_its_backlog_and_a_cancelled_one_stays_cancelled(
+    served: TestClient, busy_house: House, engineer: Headers
+) -> None:
+    body = _lines(*(case_content(n, buyer_statement=SLOW) for n in range(60)))
+    jobs = [served.post(BACKLOGS, content=body, headers={**engineer, **LINES}).json()["job_id"] for _ in range(3)]
+
+    def find(job_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = served.get(f"{BACKLOGS}/{job_id}", headers=engineer).json()
+        return found
+
+    with TestClient(create_app(busy_house.settings, house=busy_house)):
+        _until(lambda: find(jobs[0]), lambda job: job["n_done"] > 0)
+        assert (find(jobs[0])["state"], find(jobs[1])["state"]) == ("running", "waiting")
+        cancelled = served.post(f"{BACKLOGS}/{jobs[1]}/cancel", headers=engineer)
+        assert (cancelled.status_code, cancelled.json()["state"]) == (200, "cancelled")
+    stopped = find(jobs[0])
+    assert (stopped["state"], 0 < stopped["n_done"] < 60) == ("waiting", True)
+    with TestClient(create_app(busy_house.settings, house=busy_house)):
+        done = _until(lambda: find(jobs[0]), lambda job: job["state"] == "complete")
+        _until(lambda: find(jobs[2]), lambda job: job["state"] == "running")
+        served.post(f"{BACKLOGS}/{jobs[2]}/cancel", headers=engineer)
+        _until(lambda: find(jobs[2]), lambda job: job["state"] == "cancelled")
+    assert done["summary"]["n_scored"] == 60
+    assert find(jobs[1])["state"] == "cancelled"
+
+
+def test_without_a_body_the_waiting_cases_are_scored_and_their_suggestions_stored(
+    served: TestClient, busy_house: House, engineer: Headers
+) -> None:
+    clerk = headers_of(busy_house, Role.SERVICE)
+    served.post("/api/v1/cases", json=case_content(0), headers=clerk)
+    job_id = served.post(BACKLOGS, headers=engineer).json()["job_id"]
+    with served:
+        job = _until(
+            lambda: served.get(f"{BACKLOGS}/{job_id}", headers=engineer).json(),
+            lambda job: job["state"] not in ("waiting", "running"),
+        )
+    assert (job["state"], job["summary"]["n_scored"]) == ("complete", 1), job
+    lead = headers_of(busy_house, Role.LEAD)
+    view = served.get("/api/v1/cases/taobao/TB-0", headers=lead).json()
+    assert view["suggestion_state"] == "ready"
+
+
+def test_a_backlog_that_fails_says_why(house: House, tmp_path: Path) -> None:
+    jobs = BacklogJobs(tmp_path, command=(sys.executable, "-c", "raise SystemExit('the weights are gone')"))
+    job = jobs.create(by="somebody", rows=b"{}\n")
+    assert jobs.run_next(is_stopping=lambda: False)
+    found = jobs.find(job.job_id)
+    assert (found.state, found.reason) == ("failed", "the weights are gone")
+    assert not jobs.run_next(is_stopping=lambda: False)
+
+
+@pytest.mark.parametrize("role", [Role.ARBITRATOR, Role.AUDITOR])
+def test_arbitrators_and_auditors_get_no_backlogs(
+    served: TestClient, busy_house: House, engineer: Headers, role: Role
+) -> None:
+    job_id = served.post(BACKLOGS, content=_lines({}), headers={**engineer, **LINES}).json()["job_id"]
+    headers = headers_of(busy_house, role)
+    for method, path in (("GET", ""), ("POST", ""), ("GET", f"/{job_id}"), ("GET", f"/{job_id}/result")):
+        assert served.request(method, BACKLOGS + path, headers=headers).status_code == 403
+        assert served.request(method, BACKLOGS + path).status_code == 401
+
+
+def test_an_unknown_job_and_another_kind_of_body_are_refused(served: TestClient, engineer: Headers) -> None:
+    for job_id in ("0" * 32, "..", "x"):
+        assert served.get(f"{BACKLOGS}/{job_id}", headers=engineer).status_code in (404, 405)
+    answer = served.post(BACKLOGS, content=b"a,b", headers={**engineer, "Content-Type": "text/csv"})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Content-Type")
