@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("models", "training", "serving")
+PACKAGES = ("models", "training", "serving", "bench")
 
 
 def _tracked(pattern: str) -> list[str]:

@@ -1,0 +1,124 @@
+"""Whole backlog runs: sizes, one and two processes, pool and Ray, cold and warm caches, memory.
+
+A run is timed from its first worker's start or, warm, from when all workers have the model. Knows nothing of pages.
+"""
+
+import itertools
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.backlogs import write_backlog
+from serving.backlog.pool import PoolEngine
+from serving.backlog.ray_engine import RayEngine
+from serving.backlog.rounds import Engine
+from serving.backlog.run import score_backlog
+from serving.backlog.shipped import loader
+
+_POLL_S = 0.2
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    made = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def by_size(sizes: list[int], *, n_photos: int, start: int) -> list[dict[str, float]]:
+    """Return cases a second and memory of the one warm worker, by backlog size."""
+    rows = []
+    with PoolEngine(loader(None, cache_dir=None), processes=1) as engine:
+        _ = engine.model_version
+        for n_cases in sizes:
+            with _memory_watched(engine.worker_pids) as memory:
+                wall_s, cpu_s = _run(engine, n_cases, n_photos=n_photos, start=start)
+            start += n_cases
+            rows.append(
+                {
+                    "n_cases": n_cases,
+                    "cases_per_s": n_cases / wall_s,
+                    "worker_cpu_ms_per_case": 1000 * cpu_s / n_cases,
+                    "worker_memory_mb": max(memory, default=0.0),
+                }
+            )
+    return rows
+
+
+def by_engine(n_cases: int, *, n_photos: int, start: int, with_ray: bool) -> dict[str, dict[str, float]]:
+    """Return seconds to the first model and cases a second of pools of one and two, and of Ray, in turn."""
+    engines: dict[str, Engine] = {
+        "pool, 1 process": PoolEngine(loader(None, cache_dir=None), processes=1),
+        "pool, 2 processes": PoolEngine(loader(None, cache_dir=None), processes=2),
+    }
+    if with_ray:
+        engines["Ray, 1 actor"] = RayEngine(loader(None, cache_dir=None), processes=1)
+    found = {}
+    for name, engine in engines.items():
+        with engine:
+            began = time.perf_counter()
+            _ = engine.model_version
+            ready_s = time.perf_counter() - began
+            # The other workers load the model while a few cases go through.
+            _run(engine, 8 * engine.processes, n_photos=0, start=start)
+            start += 100
+            wall_s, _ = _run(engine, n_cases, n_photos=n_photos, start=start)
+            start += n_cases
+        found[name] = {"ready_s": ready_s, "n_cases": n_cases, "cases_per_s": n_cases / wall_s}
+    return found
+
+
+def _run(engine: Engine, n_cases: int, *, n_photos: int, start: int) -> tuple[float, float]:
+    """Return (wall seconds, CPU seconds of the pool's workers) of one backlog, its files already written."""
+    with folder() as place:
+        backlog = write_backlog(place / "in", n_cases, n_photos=n_photos, start=start)
+        pids = engine.worker_pids if isinstance(engine, PoolEngine) else []
+        before = sum(map(_cpu_s, pids))
+        began = time.perf_counter()
+        summary = score_backlog(str(backlog), out=place / "out", engine=engine)
+        wall_s = time.perf_counter() - began
+        if summary.n_scored != n_cases:
+            raise RuntimeError(f"{summary.n_scored} of {n_cases} cases were scored: {summary.refused_by_kind}")
+        return wall_s, sum(map(_cpu_s, pids)) - before
+
+
+def _cpu_s(pid: int) -> float:
+    """Return user and system seconds of a process, from /proc."""
+    import os
+
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextmanager
+def _memory_watched(pids: list[int]) -> Iterator[list[float]]:
+    """Yield a list that holds, after leaving, samples of the processes' resident megabytes together."""
+    samples: list[float] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        for _ in itertools.count():
+            samples.append(sum(map(_resident_mb, pids)))
+            if ended.wait(_POLL_S):
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield samples
+    finally:
+        ended.set()
+        watcher.join()
+
+
+def _resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1000
+    return 0.0

@@ -1,0 +1,116 @@
+"""What one would write first: torch eager in a loop, case by case, message by message, photos decoded whole.
+
+The same weights and rules as the product, so that only the way of running differs. Knows nothing of timing.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.case_file import CaseFile
+from models.chat import ChatClassifier, full_rank
+from models.domain import Suggestion
+from models.encoders import (
+    PACKAGED,
+    ImageEncoder,
+    PhotoFeatures,
+    TextEncoder,
+    letterbox,
+    load_image_model,
+    load_text_model,
+)
+from models.errors import ImageError
+from models.images import open_photo
+from models.scorer import EvidenceScorer, _SeenPhoto
+from models.suggester import Suggester
+from models.windows import WindowMaker
+
+
+class EagerText(TextEncoder):
+    """The transformers model as loaded, one text at a time."""
+
+    def __init__(self, chat: ChatClassifier) -> None:
+        import torch
+
+        self.model, self.tokenizer = load_text_model(PACKAGED)
+        parameters = dict(self.model.named_parameters())
+        with torch.no_grad():
+            for name, difference in full_rank(chat.delta).items():
+                parameters[name] += torch.from_numpy(difference)
+        self.digest = chat.encoder.digest
+
+    def token_states(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        import torch
+
+        with torch.no_grad():
+            states = [self.model(input_ids=torch.from_numpy(row[None])).last_hidden_state for row in ids]
+        return np.asarray(torch.cat(states).numpy(), np.float32)
+
+
+class EagerImage(ImageEncoder):
+    """The torch model as loaded."""
+
+    def __init__(self, like: ImageEncoder) -> None:
+        self.model = load_image_model(PACKAGED)
+        self.names = [output.name for output in like.session.get_outputs()]
+        self.digest = like.digest
+
+    def encode(self, image: Any, *, scale: float = 1.0) -> PhotoFeatures:
+        import torch
+
+        square, ratio, offset = letterbox(image)
+        pixels = (np.asarray(square, np.float32) - 127.0) / 128.0
+        with torch.no_grad():
+            outputs = self.model(torch.from_numpy(pixels.transpose(2, 0, 1)[None].copy()))
+        return PhotoFeatures(
+            maps={name: found[0].numpy() for name, found in zip(self.names, outputs, strict=True)},
+            thumbnail=np.asarray(square.resize((112, 112)), np.uint8),
+            scale=ratio * scale,
+            offset=offset,
+            size=(round(image.width * scale), round(image.height * scale)),
+        )
+
+
+class LoopScorer(EvidenceScorer):
+    """Decodes each photo at its full size and remembers nothing."""
+
+    def _look_at(self, data: bytes) -> _SeenPhoto | None:
+        try:
+            upright = open_photo(data)
+        except ImageError:
+            return None
+        features = self.image_encoder.encode(upright.image, scale=upright.scale)
+        return _SeenPhoto(features, self.damage.score(features))
+
+
+class NaiveLoop:
+    """like : the product's Suggester, whose weights are taken"""
+
+    def __init__(self, like: Suggester) -> None:
+        scorer = like.scorer
+        if not isinstance(scorer, EvidenceScorer):
+            raise TypeError("only the shipped scorer can be taken apart")
+        text = EagerText(scorer.chat)
+        chat = ChatClassifier(
+            encoder=text,
+            heads=scorer.chat.heads,
+            windows=WindowMaker(text.tokenizer, max_window_tokens=0),
+            delta=scorer.chat.delta,
+            source=PACKAGED,
+        )
+        self.suggester = Suggester(
+            scorer=LoopScorer(
+                chat=chat,
+                damage=scorer.damage,
+                listing=scorer.listing,
+                image_encoder=EagerImage(scorer.image_encoder),
+            ),
+            ruling=like.ruling,
+            rule_book=like.rule_book,
+            model_version=like.model_version,
+        )
+
+    def suggest(self, files: Sequence[CaseFile]) -> list[Suggestion]:
+        return [self.suggester.suggest([file])[0] for file in files]

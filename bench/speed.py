@@ -1,0 +1,176 @@
+"""`python -m bench.speed`: every figure of docs/performance.md, measured in one run on this machine.
+
+Comparisons are pairs that alternate within the run, in CPU time of one thread, so that other work on the machine
+disturbs both sides alike. `--quick` takes fewer cases and minutes. Knows nothing of how the page looks.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench import backlog_runs, service
+from bench.backlogs import ROOT, case_files, fresh_numbers
+from bench.floor import cpu_s, stages
+from bench.page import write_page
+from models.encoders import default_cache_dir
+from models.registry import load_suggester
+from models.scorer import EvidenceScorer
+from models.suggester import Suggester
+
+_COLD = """
+import time; began = time.perf_counter()
+from models.registry import load_suggester
+from models.encoders import default_cache_dir
+from bench.backlogs import case_files
+suggester = load_suggester(cache_dir=default_cache_dir()); loaded = time.perf_counter()
+suggester.suggest(case_files(1, n_photos=0)); first = time.perf_counter()
+suggester.suggest(case_files(1, n_photos=0, start=1)); second = time.perf_counter()
+import resource
+print(loaded - began, first - loaded, second - first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+"""
+FULL = {
+    "pairs": 8, "pair_cases": {"mixed": 2, "text": 4}, "mixed": [100, 1_000, 3_000], "text": [1_000, 10_000, 100_000],
+    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8,
+}  # fmt: skip
+QUICK = {
+    "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "text": [50, 200, 800],
+    "engine_cases": 80, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3,
+}  # fmt: skip
+
+
+def main() -> None:
+    """Measure, write the figures as JSON, and the page with its plots."""
+    options = argparse.ArgumentParser(description=main.__doc__)
+    options.add_argument("--quick", action="store_true", help="fewer cases: about 5 minutes on a free machine")
+    options.add_argument("--without-ray", action="store_true")
+    options.add_argument("--json", type=Path, default=ROOT / "reports" / "speed.json", help="where the figures go")
+    options.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
+    options.add_argument("--only-page", action="store_true", help="write the page of figures measured before")
+    given = options.parse_args()
+    if not given.only_page:
+        figures = measure(QUICK if given.quick else FULL, quick=given.quick, with_ray=not given.without_ray)
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_page(json.loads(given.json.read_text(encoding="utf-8")), given.page)
+
+
+def measure(plan: dict[str, Any], *, quick: bool, with_ray: bool) -> dict[str, Any]:
+    """Return every figure. Importing torch comes after what doesn't need it."""
+    numbers = fresh_numbers()
+    figures: dict[str, Any] = {"machine": machine(), "quick": quick}
+
+    def step(name: str, make: Any) -> None:
+        began = time.monotonic()
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        figures[name] = make()
+        print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
+
+    step("cold_start", cold_start)
+    step("text_sizes", lambda: backlog_runs.by_size(plan["text"], n_photos=0, start=next(numbers)))
+    step("mixed_sizes", lambda: backlog_runs.by_size(plan["mixed"], n_photos=2, start=next(numbers)))
+    step(
+        "engines",
+        lambda: backlog_runs.by_engine(plan["engine_cases"], n_photos=0, start=next(numbers), with_ray=with_ray),
+    )
+    step("online", lambda: online(plan["requests"], start=next(numbers)))
+    suggester = load_suggester(cache_dir=default_cache_dir())
+    figures["machine"]["model_version"] = suggester.model_version
+    figures["machine"]["window_tokens"] = _scorer(suggester).chat.windows.max_window_tokens
+    step("stages", lambda: stages(suggester, n_cases=plan["stage_cases"], start=next(numbers)))
+    step("naive", lambda: beside_naive(suggester, plan, start=next(numbers)))
+    figures["machine"]["load_at_end"] = os.getloadavg()[0]
+    return figures
+
+
+def machine() -> dict[str, Any]:
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    memory = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemTotal"))
+    flags = next(line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("flags"))
+    return {
+        "cpu": names[0].split(":", 1)[1].strip(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(int(memory.split()[1]) / 1e6, 1),
+        "vnni": "avx512_vnni" in flags or "avx_vnni" in flags,
+        "python": platform.python_version(),
+        "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
+        "load_at_start": os.getloadavg()[0],
+    }
+
+
+def cold_start() -> dict[str, float]:
+    """Return seconds from process start to a loaded model, of the first suggestion and the second, and peak memory."""
+    told = subprocess.run([sys.executable, "-c", _COLD], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded, first, second, peak_mb = map(float, told.stdout.split()[-4:])
+    return {"load_s": loaded, "first_suggestion_s": first, "second_suggestion_s": second, "peak_memory_mb": peak_mb}
+
+
+def online(requests: dict[int, int], *, start: int) -> dict[str, Any]:
+    """Return latencies by number of clients: ours, and MLflow's server at one and eight."""
+    found: dict[str, Any] = {}
+    for name, serving, client_counts in (
+        ("evidence-review serve", service.review_service, (1, 8, 32)),
+        ("mlflow models serve", service.mlflow_service, (1, 8)),
+    ):
+        with backlog_runs.folder() as place, serving(place) as (ask, ready_s):
+            for number in range(3):
+                ask(start + number)
+            start += 3
+            found[name] = {"ready_s": ready_s, "clients": {}}
+            for n_clients in client_counts:
+                n_requests = requests[n_clients]
+                found[name]["clients"][str(n_clients)] = service.latencies(
+                    ask, n_clients=n_clients, n_requests=n_requests, start=start
+                )
+                start += n_requests
+    return found
+
+
+def beside_naive(suggester: Suggester, plan: dict[str, Any], *, start: int) -> dict[str, Any]:
+    """Return, for mixed and text-only cases, CPU milliseconds a case of both ways and the ratio of each pair."""
+    import torch
+
+    from bench.naive import NaiveLoop
+
+    torch.set_num_threads(1)
+    naive = NaiveLoop(suggester)
+    found = {}
+    for kind, n_photos in (("mixed", 2), ("text", 0)):
+        n_cases = plan["pair_cases"][kind]
+        pairs = []
+        for _ in range(plan["pairs"] + 1):
+            slow, fast = case_files(n_cases, n_photos=n_photos, start=start), None
+            slow_s = cpu_s(lambda slow=slow: naive.suggest(slow))  # type: ignore[misc]
+            fast = case_files(n_cases, n_photos=n_photos, start=start)
+            fast_s = cpu_s(lambda fast=fast: suggester.suggest(fast))  # type: ignore[misc]
+            pairs.append((slow_s / n_cases, fast_s / n_cases))
+            start += n_cases
+        warm = pairs[1:]
+        ratios = sorted(slow / fast for slow, fast in warm)
+        found[kind] = {
+            "n_pairs": len(warm),
+            "n_cases": n_cases,
+            "naive_ms": 1000 * statistics.median(slow for slow, _ in warm),
+            "ours_ms": 1000 * statistics.median(fast for _, fast in warm),
+            "ratio": statistics.median(ratios),
+            "ratio_low": ratios[0],
+            "ratio_high": ratios[-1],
+        }
+    return found
+
+
+def _scorer(suggester: Suggester) -> EvidenceScorer:
+    if not isinstance(suggester.scorer, EvidenceScorer):
+        raise TypeError("only the shipped scorer can be taken apart")
+    return suggester.scorer
+
+
+if __name__ == "__main__":
+    main()

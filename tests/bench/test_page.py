@@ -1,0 +1,53 @@
+"""The page says what was measured, also where an aim was missed."""
+
+from pathlib import Path
+from typing import Any
+
+from bench.page import write_page
+
+
+def _figures(**changes: Any) -> dict[str, Any]:
+    sizes = [
+        {"n_cases": n, "cases_per_s": 4.0, "worker_cpu_ms_per_case": 240.0 + n, "worker_memory_mb": 600.0}
+        for n in (8, 24)
+    ]
+    clients = {str(n): {"n": 20, "p50_ms": 100.0, "p99_ms": 150.0 * n, "per_s": 3.0} for n in (1, 8, 32)}
+    return {
+        "machine": {
+            "cpu": "A processor", "cores": 2, "memory_gb": 24.0, "vnni": True, "python": "3.11", "measured_at": "today",
+            "load_at_start": 1.0, "load_at_end": 6.0, "model_version": "ruling/1", "window_tokens": 256,
+        },
+        "quick": True,
+        "cold_start": {"load_s": 2.0, "first_suggestion_s": 1.0, "second_suggestion_s": 0.2, "peak_memory_mb": 700.0},
+        "text_sizes": sizes,
+        "mixed_sizes": sizes,
+        "engines": {
+            name: {"ready_s": 3.0, "n_cases": 80, "cases_per_s": rate}
+            for name, rate in (("pool, 1 process", 4.0), ("pool, 2 processes", 7.0), ("Ray, 1 actor", 3.5))
+        },
+        "online": {"evidence-review serve": {"ready_s": 5.0, "clients": clients}},
+        "stages": {
+            "decode": {"ms_per_case": 50.0, "floor_ms": 40.0, "times_floor": 1.25},
+            "image encoder": {"ms_per_case": 80.0, "floor_ms": 60.0, "times_floor": 1.33},
+            "damage": {"ms_per_case": 20.0},
+            "chat": {"ms_per_case": 100.0, "floor_ms": 120.0, "times_floor": 0.83},
+        },
+        "naive": {
+            kind: {"n_pairs": 3, "n_cases": 2, "naive_ms": 900.0, "ours_ms": 300.0, "ratio": ratio, "ratio_low": 2.5,
+                   "ratio_high": 3.5}
+            for kind, ratio in (("mixed", 3.0), ("text", 21.0))
+        },
+        **changes,
+    }  # fmt: skip
+
+
+def test_what_was_reached_and_what_was_missed_stands_on_the_page(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    write_page(_figures(), path)
+    page = path.read_text(encoding="utf-8")
+    assert "| mixed cases, times the naive loop | 3.0 | >= 5 | **no** |" in page
+    assert "| text-only cases, times the naive loop | 21.0 | >= 20 | yes |" in page
+    assert "| p99 / p50 at 8 clients | 12.0 | <= 3 | **no** |" in page
+    assert "quick form" in page
+    for name in ("performance-sizes.png", "performance-stages.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
