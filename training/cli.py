@@ -118,6 +118,42 @@ def evaluate(
 
 
 @app.command()
+def benchmark(
+    data: DataDir,
+    model: ModelDir = None,
+    cache: CacheDir = None,
+    simulated: Annotated[int, typer.Option(help="Simulated disputes to measure on.", min=200)] = 20_000,
+    ruled_on: Annotated[str | None, typer.Option(help="Day of ruling, YYYY-MM-DD; today by default.")] = None,
+) -> None:
+    """Measure everything: docs/benchmark.md with plots, the model card, reports/ with the worst mistakes."""
+    from models.registry import verified_manifest
+    from training.benchmark import REPORT, run_benchmark
+    from training.benchmark_section import BenchmarkConfig
+    from training.config import DATASETS_DIR
+    from training.model_card import write_model_card
+
+    config = BenchmarkConfig(
+        data_dir=_existing(data),
+        datasets_dir=DATASETS_DIR,
+        weights_dir=_model(model),
+        cache_dir=_cache(cache),
+        plots_dir=REPORT.with_suffix(""),
+        parts_dir=REPORT.parent,
+        reports_dir=REPORT.parent.parent / "reports",
+        ruled_on=date.fromisoformat(ruled_on) if ruled_on else _today(),
+        n_simulated=simulated,
+    )
+    started = datetime.now(UTC)
+    with reported():
+        measured = run_benchmark(config, progress=lambda line: console.print(line, style="dim", markup=False))
+        if model is None:
+            write_model_card(measured.evaluation, version=verified_manifest(config.weights_dir).model_version)
+    _print(measured.evaluation)
+    minutes = (datetime.now(UTC) - started).total_seconds() / 60
+    console.print(f"{REPORT} and {config.reports_dir}/ written in {minutes:.0f} min")
+
+
+@app.command()
 def sensitivity(
     model: ModelDir = None,
     n_cases: Annotated[int, typer.Option("--cases", help="Simulated cases a row.", min=100)] = 1000,

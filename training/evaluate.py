@@ -5,8 +5,8 @@ recomputed on the same rows in the same run. Knows which figures there are, not 
 """
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ class Scored:
     """What the figures were taken over; None where the data lacks it or where it was not asked for."""
 
     reviews: ScoredMessages | None = None
+    review_baselines: Mapping[str, ScoredMessages] = field(default_factory=dict)
     chats: ScoredMessages | None = None
     photos: ScoredPhotos | None = None
     photo_baseline: ScoredPhotos | None = None
@@ -49,7 +50,7 @@ class Evaluation:
 
     figures: dict[str, Figure]
     by_product: dict[str, Figure]
-    scored: Scored = Scored()
+    scored: Scored = field(default_factory=Scored)
 
     def named(self) -> list[tuple[str, Figure]]:
         """Return every figure with its name, those of product types last."""
@@ -99,7 +100,8 @@ def evaluate(
         figures["statements.macro_f1"] = macro_f1_figure(found["reviews"])
         if baselines:
             plain = prepare_text_encoder(cache_dir=cache_dir)
-            for name, scored in score_baselines(data_dir, datasets_dir=datasets_dir, encoder=plain).items():
+            found["review_baselines"] = score_baselines(data_dir, datasets_dir=datasets_dir, encoder=plain)
+            for name, scored in found["review_baselines"].items():
                 figures[f"statements.macro_f1.baseline_{name}"] = macro_f1_figure(scored)
     if has("text", "cases", "statements.jsonl"):
         progress("chats")

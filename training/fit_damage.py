@@ -139,36 +139,16 @@ def fit_table(
 def _fit_table(table: ExampleTable, *, seed: int, settings: HeadSettings, encoder_digest: str | None) -> FittedDamage:
     unseen, seen = cross_score(table, seed=seed, settings=settings)
     rows = np.arange(len(table.damaged))
-    classifier = fit_rows(
-        table,
-        rows,
-        seed=seed,
-        settings=settings,
-        calibration=calibrate(unseen, seen),
-        encoder_digest=encoder_digest,
-    )
-    return FittedDamage(classifier, unseen, seen)
-
-
-def fit_rows(
-    table: ExampleTable,
-    rows: NDArray[np.intp],
-    *,
-    seed: int,
-    settings: HeadSettings,
-    calibration: Calibration,
-    encoder_digest: str | None = None,
-) -> DamageClassifier:
-    """Return a classifier fitted on the chosen rows, its calibration given."""
     classifier = DamageClassifier(encoder_digest=encoder_digest)
     heads = [train_head(table, rows, settings=settings, seed=seed + i) for i in range(settings.n_heads)]
     classifier.heads_ = tuple(export_head(head) for head in heads)
     classifier.narrow_cells_, classifier.wide_cells_ = settings.top_cells, settings.wide_cells
-    real = rows[table.origin[rows] == AS_TAKEN]
-    code_views, classifier.codes_, classifier.distances_ = fit_codes(pooled_part(table.summary[real]))
+    code_views, classifier.codes_, classifier.distances_ = fit_codes(
+        pooled_part(table.summary[table.origin == AS_TAKEN])
+    )
     classifier.views_ = {**fit_views(table, rows, seed=seed), **code_views}
-    classifier.calibration_ = calibration
-    return classifier
+    classifier.calibration_ = calibrate(unseen, seen)
+    return FittedDamage(classifier, unseen, seen)
 
 
 def cross_score(table: ExampleTable, *, seed: int, settings: HeadSettings) -> tuple[HeldOutScores, HeldOutScores]:

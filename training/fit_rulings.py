@@ -25,7 +25,7 @@ N_TRAIN = 8_000
 N_CALIBRATION = 24_000
 _EVERY_CLAIM_ALIKE = dict.fromkeys(Claim, 1.0)
 _CALIBRATION_SEED_OFFSET = 2_000_003
-_MEASURE_SEED_OFFSET = 1_000_003
+MEASURE_SEED_OFFSET = 1_000_003
 _LEAST_A_CLAIM = 2_000
 
 
@@ -74,7 +74,7 @@ def simulated_figures(
 
     n_cases : drawn with the simulator's shares of claims; a claim's own figures are over at least `least_a_claim`
     """
-    first = seed + _MEASURE_SEED_OFFSET
+    first = seed + MEASURE_SEED_OFFSET
     cases = simulate(n_cases, pool=pool, photo_errors=photo_errors, seed=first)
     found = _named(score_simulated(classifier, cases), "")
     for number, claim in enumerate(Claim, start=1):
