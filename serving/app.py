@@ -17,6 +17,7 @@ from serving.api import backlogs, cases, corrections, decisions, desk, health, p
 from serving.api.documents import TAGS, install_document
 from serving.backlog_jobs import BacklogRunner
 from serving.champion import ChampionKeeper
+from serving.courier import Courier
 from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
@@ -46,12 +47,13 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        champion = built.champion_keeper()
-        parts: list[ScoringWorker | DeskKeeper | BacklogRunner | ChampionKeeper] = [
+        champion, courier = built.champion_keeper(), built.courier()
+        parts: list[ScoringWorker | DeskKeeper | BacklogRunner | ChampionKeeper | Courier] = [
             built.worker(),
             BacklogRunner(built.backlogs, poll_s=settings.worker_poll_s),
             DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S),
             *([champion] if champion is not None else []),
+            *([courier] if courier is not None else []),
         ]
         for part in parts:
             part.start()

@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from models.errors import InputError, ReviewError
-from serving import cli_audit
+from serving import cli_audit, cli_outbox
 from serving.cli_backlog import score
 from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
@@ -32,6 +32,7 @@ app.add_typer(importing, name="import")
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(cli_audit.commands, name="audit")
+app.add_typer(cli_outbox.commands, name="outbox")
 
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: the setting.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: the setting.", min=1, max=65535)]

@@ -7,6 +7,7 @@ from models.privacy import Sealer
 from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
+from serving.courier import Courier
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
@@ -36,6 +37,21 @@ class House:
             lease_s=self.settings.job_lease_s,
             max_attempts=self.settings.job_attempts,
             poll_s=self.settings.worker_poll_s,
+        )
+
+    def courier(self) -> Courier | None:
+        """Return what delivers the outbox; None where no webhook is set. Raises InputError without a secret."""
+        settings = self.settings
+        if settings.webhook_url is None:
+            return None
+        if settings.webhook_secret is None:
+            raise InputError("must be set too, to sign with", field="webhook_secret")
+        return Courier(
+            self.store.outbox,
+            url=settings.webhook_url,
+            secret=settings.webhook_secret.get_secret_value(),
+            attempts=settings.webhook_attempts,
+            timeout_s=settings.webhook_timeout_s,
         )
 
     def champion_keeper(self) -> ChampionKeeper | None:

@@ -388,3 +388,23 @@ preferences = sa.Table(
     sa.UniqueConstraint("user_key", "kind", "name"),
     sa.CheckConstraint("kind IN ('shortcut', 'view')", name="ck_preferences_kind"),
 )
+
+outbox = sa.Table(
+    "outbox",
+    metadata,
+    _key(),
+    sa.Column("message_id", sa.String(64), nullable=False, unique=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("subject", sa.String(300), nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("fence", sa.BigInteger, nullable=False),
+    sa.Column("next_at", UtcTime, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.Column("delivered_at", UtcTime, nullable=True),
+    sa.Column("problem", sa.Text, nullable=True),
+    sa.CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="ck_outbox_state"),
+    sa.Index(None, "state", "next_at"),
+    sa.Index(None, "subject", "state", "id"),
+)

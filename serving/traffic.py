@@ -53,6 +53,7 @@ class Figures:
         )
         self.cases = Gauge("evidence_review_cases", "Cases by status.", ["status"], registry=self.registry)
         self.open_jobs = Gauge("evidence_review_open_jobs", "Scoring jobs not done.", registry=self.registry)
+        self.outbox = Gauge("evidence_review_outbox_messages", "Messages by state.", ["state"], registry=self.registry)
         self.model_loaded = Gauge("evidence_review_model_loaded", "1 if a model is loaded.", registry=self.registry)
 
 

@@ -70,6 +70,8 @@ def metrics(house: HouseDep, person: MaybePerson, request: Request) -> Response:
     figures: Figures = request.app.state.figures
     for status, n_cases in house.store.counts().items():
         figures.cases.labels(status.value).set(n_cases)
+    for state, n_messages in house.store.outbox.counts().items():
+        figures.outbox.labels(state).set(n_messages)
     figures.open_jobs.set(house.store.count_open_jobs())
     figures.model_loaded.set(house.scoring.suggester is not None)
     return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)

@@ -52,6 +52,7 @@ from serving.store.accounts import Accounts
 from serving.store.database import Database
 from serving.store.desk import Desk
 from serving.store.idempotency import RequestKeys
+from serving.store.outbox import Outbox
 from serving.store.trail import Detail
 
 _LOTS = random.SystemRandom()
@@ -68,6 +69,7 @@ class Store:
         self.policy = policy or DeskPolicy()
         self.accounts = Accounts(self.database)
         self.request_keys = RequestKeys(self.database)
+        self.outbox = Outbox(self.database)
         self.desk = Desk(self.database, self.policy)
 
     def migrate(self) -> None:

@@ -22,7 +22,7 @@ from serving.audit import Action
 from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Role, StoredVersion, User
 from serving.refusals import AlreadyDecidedError, ForbiddenError, NothingToReviewError, StaleVersionError
-from serving.store import order, suggestions, trail
+from serving.store import order, outbox, suggestions, trail
 from serving.tables import appeals, cases, decision_events, users
 
 MAY_DECIDE = (Role.ARBITRATOR, Role.LEAD)
@@ -188,6 +188,9 @@ def decide(
             "four_eyes": decision.four_eyes,
         },
     )
+    outbox.put(connection, "decision", subject=str(key), body=decision, at=at)
+    if decision.request is not None:
+        outbox.put(connection, "evidence_request", subject=str(key), body=decision.request, at=at)
     return decision
 
 
@@ -227,7 +230,9 @@ def withdraw(
         at=at,
         detail={"decision_id": decision.decision_id, "stage": stage.value},
     )
-    return DecisionRecord(decision=decision, state="withdrawn", ended_by=by.name, ended_at=at, end_reason=reason)
+    record = DecisionRecord(decision=decision, state="withdrawn", ended_by=by.name, ended_at=at, end_reason=reason)
+    outbox.put(connection, "withdrawal", subject=f"{decision.platform}/{decision.case_id}", body=record, at=at)
+    return record
 
 
 def answer_requests(

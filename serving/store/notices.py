@@ -12,7 +12,7 @@ from serving.audit import Action
 from serving.desk_records import Notice, NoticeText
 from serving.records import CaseKey, User
 from serving.refusals import ForbiddenError, NoticeSentError, UnknownError
-from serving.store import trail
+from serving.store import outbox, trail
 from serving.store.decisions import MAY_DECIDE
 from serving.tables import cases, notices
 
@@ -128,6 +128,7 @@ def _changeable(connection: Connection, key: CaseKey, notice_id: str, *, by: Use
 def _send(connection: Connection, notice_id: str, *, key: CaseKey, actor: str, at: datetime) -> None:
     connection.execute(notices.update().where(notices.c.notice_id == notice_id).values(state="sent", sent_at=at))
     trail.record(connection, Action.NOTICE_SENT, actor=actor, subject=str(key), at=at, detail={"notice_id": notice_id})
+    outbox.put(connection, "notice", subject=str(key), body=one(connection, key, notice_id), at=at)
 
 
 def _notice(row: Any) -> Notice:

@@ -1,0 +1,121 @@
+"""The courier: delivers the outbox to a webhook, signed, again and again until the receiver says 2xx.
+
+A delivery whose answer was lost is sent again under the same webhook-id: a receiver that keeps the ids it has dealt
+with sees each message exactly once. Signed as Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature:
+HMAC-SHA256). Any number of couriers may run. Knows nothing of what messages say.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import threading
+import time
+from datetime import timedelta
+
+import httpx
+import structlog
+
+from serving.store.outbox import Message, Outbox
+
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 3600.0
+_PAUSE_S = 1.0
+
+log = structlog.get_logger(__name__)
+
+
+def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
+    """Return the webhook-signature of a delivery."""
+    signed = hmac.digest(secret.encode(), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    return f"v1,{base64.b64encode(signed).decode()}"
+
+
+class Courier:
+    """attempts : before a message is given up; timeout_s : for one delivery; first_retry_s doubles with each attempt"""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        url: str,
+        secret: str,
+        attempts: int,
+        timeout_s: float,
+        first_retry_s: float = _FIRST_RETRY_S,
+        pause_s: float = _PAUSE_S,
+    ) -> None:
+        self.outbox = outbox
+        self.url = url
+        self.secret = secret
+        self.attempts = attempts
+        self.timeout_s = timeout_s
+        self.first_retry_s = first_retry_s
+        self.pause_s = pause_s
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Run in a thread of its own."""
+        self._thread = threading.Thread(target=self.run, name="courier", daemon=True)
+        self._thread.start()
+
+    def stop(self, *, timeout_s: float = 10) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def run(self) -> None:
+        """Deliver until stopped. A database that doesn't answer is waited for."""
+        while not self._stopping.is_set():
+            try:
+                worked = self.deliver_one()
+            except Exception:
+                log.exception("courier_trouble")
+                worked = False
+            if not worked:
+                self._stopping.wait(self.pause_s)
+
+    def deliver_one(self) -> bool:
+        """Try one message that is due; return whether there was one."""
+        message = self.outbox.take(hold=timedelta(seconds=2 * self.timeout_s + 30))
+        if message is None:
+            return False
+        problem = self._send(message)
+        if problem is None:
+            self.outbox.delivered(message)
+            return True
+        wait = self._wait(message)
+        log.warning("delivery_failed", message=message.message_id, attempt=message.attempts, problem=problem)
+        self.outbox.put_back(message, problem=problem, wait=wait)
+        return True
+
+    def _send(self, message: Message) -> str | None:
+        """Return what went wrong, None if the receiver took the message."""
+        body = json.dumps(
+            {
+                "id": message.message_id,
+                "type": message.kind,
+                "subject": message.subject,
+                "created_at": message.created_at.isoformat(),
+                "data": json.loads(message.payload),
+            },
+            ensure_ascii=False,
+        ).encode()
+        timestamp = int(time.time())
+        headers = {
+            "Content-Type": "application/json",
+            "webhook-id": message.message_id,
+            "webhook-timestamp": str(timestamp),
+            "webhook-signature": sign(self.secret, message_id=message.message_id, timestamp=timestamp, body=body),
+        }
+        try:
+            answer = httpx.post(self.url, content=body, headers=headers, timeout=self.timeout_s)
+        except httpx.HTTPError as error:
+            return type(error).__name__
+        return None if answer.is_success else f"the receiver answered {answer.status_code}"
+
+    def _wait(self, message: Message) -> timedelta | None:
+        if message.attempts >= self.attempts:
+            return None
+        return timedelta(seconds=min(self.first_retry_s * 2 ** (message.attempts - 1), _LONGEST_RETRY_S))

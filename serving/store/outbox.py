@@ -1,0 +1,122 @@
+"""The outbox: messages to the outside, written in the transaction of the change that they tell of.
+
+A message waits until it is delivered or given up; those about one case leave in the order they were written. Knows
+nothing of how messages travel.
+"""
+
+import uuid
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+import sqlalchemy as sa
+from pydantic import BaseModel
+from sqlalchemy import Connection
+
+from serving.store.database import Database
+from serving.tables import outbox
+
+MessageKind = Literal["decision", "withdrawal", "notice", "evidence_request"]
+
+
+@dataclass(frozen=True)
+class Message:
+    """payload : JSON text; attempts : this one counted; fence : rises with every attempt"""
+
+    row: int
+    message_id: str
+    kind: str
+    subject: str
+    payload: str
+    created_at: datetime
+    attempts: int
+    fence: int
+
+
+class Outbox:
+    """Each method is one transaction. database : shared with the rest of the store"""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    def take(self, *, hold: timedelta) -> Message | None:
+        """Take the message that is due longest, for `hold`; None when none is due."""
+        with self.database.alter() as connection:
+            return _take(connection, at=datetime.now(UTC), hold=hold)
+
+    def delivered(self, message: Message) -> None:
+        """Note a delivery; without effect when the message was taken by another meanwhile."""
+        self._end(message, state="delivered", delivered_at=datetime.now(UTC), problem=None)
+
+    def put_back(self, message: Message, *, problem: str, wait: timedelta | None) -> None:
+        """Let a message wait for another attempt, or give it up when `wait` is None."""
+        if wait is None:
+            self._end(message, state="failed", problem=problem)
+        else:
+            self._end(message, next_at=datetime.now(UTC) + wait, problem=problem)
+
+    def try_failed_again(self) -> int:
+        """Let every message that was given up wait again; return how many."""
+        with self.database.write() as connection:
+            changed = connection.execute(
+                outbox.update()
+                .where(outbox.c.state == "failed")
+                .values(state="waiting", attempts=0, next_at=datetime.now(UTC))
+            )
+            return changed.rowcount
+
+    def counts(self) -> dict[str, int]:
+        """Return how many messages wait, were delivered, were given up."""
+        with self.database.read() as connection:
+            rows = connection.execute(sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state))
+            return {"waiting": 0, "delivered": 0, "failed": 0} | {row[0]: int(row[1]) for row in rows}
+
+    def _end(self, message: Message, **values: object) -> None:
+        with self.database.alter() as connection:
+            connection.execute(
+                outbox.update()
+                .where(outbox.c.id == message.row, outbox.c.fence == message.fence, outbox.c.state == "waiting")
+                .values(values)
+            )
+
+
+def put(connection: Connection, kind: MessageKind, *, subject: str, body: BaseModel, at: datetime) -> None:
+    """Write a message; it leaves only if the caller's transaction commits."""
+    connection.execute(
+        outbox.insert().values(
+            message_id=f"msg_{uuid.uuid4().hex}",
+            kind=kind,
+            subject=subject,
+            payload=body.model_dump_json(),
+            state="waiting",
+            attempts=0,
+            fence=0,
+            next_at=at,
+            created_at=at,
+        )
+    )
+
+
+def _take(connection: Connection, *, at: datetime, hold: timedelta) -> Message | None:
+    earlier = outbox.alias("earlier")
+    held_up = sa.exists().where(
+        earlier.c.subject == outbox.c.subject, earlier.c.state == "waiting", earlier.c.id < outbox.c.id
+    )
+    query = (
+        sa.select(outbox)
+        .where(outbox.c.state == "waiting", outbox.c.next_at <= at, ~held_up)
+        .order_by(outbox.c.next_at, outbox.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True, of=outbox)
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    connection.execute(
+        outbox.update()
+        .where(outbox.c.id == row.id)
+        .values(attempts=row.attempts + 1, fence=row.fence + 1, next_at=at + hold)
+    )
+    return Message(
+        row.id, row.message_id, row.kind, row.subject, row.payload, row.created_at, row.attempts + 1, row.fence + 1
+    )
