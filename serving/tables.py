@@ -4,54 +4,16 @@ Rows of case_versions, suggestions, decision_events and audit_events are never c
 of personal data. Knows no queries.
 """
 
-from datetime import UTC, datetime
-
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect
 
+from serving.columns import UtcTime, key, metadata, ref
 
-class UtcTime(sa.types.TypeDecorator[datetime]):
-    """Aware times in, aware UTC times out, on a database that knows no zones as well."""
-
-    impl = sa.DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without an offset can't be stored")
-        return value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-metadata = sa.MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _key() -> sa.Column[int]:
-    return sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True)
-
-
-def _ref(name: str, target: str, *, nullable: bool = False) -> sa.Column[int]:
-    kind = sa.BigInteger().with_variant(sa.Integer, "sqlite")
-    return sa.Column(name, kind, sa.ForeignKey(f"{target}.id"), nullable=nullable)
-
+__all__ = ["UtcTime", "metadata"]
 
 cases = sa.Table(
     "cases",
     metadata,
-    _key(),
+    key(),
     sa.Column("platform", sa.String(32), nullable=False),
     sa.Column("case_id", sa.String(128), nullable=False),
     sa.Column("claim", sa.String(32), nullable=False),
@@ -87,8 +49,8 @@ cases = sa.Table(
 case_versions = sa.Table(
     "case_versions",
     metadata,
-    _key(),
-    _ref("case_key", "cases"),
+    key(),
+    ref("case_key", "cases"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
     sa.Column("content_digest", sa.String(80), nullable=False),
@@ -110,8 +72,8 @@ photos = sa.Table(
 case_photos = sa.Table(
     "case_photos",
     metadata,
-    _key(),
-    _ref("case_key", "cases"),
+    key(),
+    ref("case_key", "cases"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("photo_id", sa.String(128), nullable=False),
     sa.Column("digest", sa.String(80), sa.ForeignKey("photos.digest"), nullable=False),
@@ -124,8 +86,8 @@ case_photos = sa.Table(
 suggestions = sa.Table(
     "suggestions",
     metadata,
-    _key(),
-    _ref("case_key", "cases"),
+    key(),
+    ref("case_key", "cases"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("suggestion_id", sa.String(64), nullable=False),
     sa.Column("model_version", sa.String(128), nullable=False),
@@ -139,15 +101,15 @@ suggestions = sa.Table(
 decision_events = sa.Table(
     "decision_events",
     metadata,
-    _key(),
+    key(),
     sa.Column("event_id", sa.String(64), nullable=False, unique=True),
-    _ref("case_key", "cases"),
+    ref("case_key", "cases"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("stage", sa.String(16), nullable=False),
     sa.Column("turn", sa.Integer, nullable=False),
     sa.Column("is_end", sa.Boolean, nullable=False),
-    _ref("by_user", "users"),
+    ref("by_user", "users"),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
     # A turn of a stage has one decision and at most one end (withdrawn, or answered by the evidence asked for).
@@ -161,7 +123,7 @@ decision_events = sa.Table(
 audit_events = sa.Table(
     "audit_events",
     metadata,
-    _key(),
+    key(),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("action", sa.String(64), nullable=False),
     # Null once erased; the chain holds a salted digest of the three.
@@ -179,7 +141,7 @@ audit_events = sa.Table(
 jobs = sa.Table(
     "jobs",
     metadata,
-    _key(),
+    key(),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("subject", sa.String(64), nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
@@ -199,7 +161,7 @@ jobs = sa.Table(
 users = sa.Table(
     "users",
     metadata,
-    _key(),
+    key(),
     sa.Column("name", sa.String(128), nullable=False, unique=True),
     sa.Column("role", sa.String(16), nullable=False),
     sa.Column("password_hash", sa.String(300), nullable=True),
@@ -214,7 +176,7 @@ sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
-    _ref("user_key", "users"),
+    ref("user_key", "users"),
     sa.Column("csrf_token", sa.String(64), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime, nullable=False),
@@ -224,9 +186,9 @@ sessions = sa.Table(
 api_tokens = sa.Table(
     "api_tokens",
     metadata,
-    _key(),
+    key(),
     sa.Column("token_hash", sa.String(64), nullable=False, unique=True),
-    _ref("user_key", "users"),
+    ref("user_key", "users"),
     sa.Column("label", sa.String(128), nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime, nullable=True),
@@ -239,7 +201,7 @@ sign_in_links = sa.Table(
     "sign_in_links",
     metadata,
     sa.Column("token_hash", sa.String(64), primary_key=True),
-    _ref("user_key", "users"),
+    ref("user_key", "users"),
     sa.Column("created_at", UtcTime, nullable=False),
     sa.Column("expires_at", UtcTime, nullable=False),
     sa.Column("used_at", UtcTime, nullable=True),
@@ -258,8 +220,8 @@ sign_in_attempts = sa.Table(
 idempotency_keys = sa.Table(
     "idempotency_keys",
     metadata,
-    _key(),
-    _ref("user_key", "users"),
+    key(),
+    ref("user_key", "users"),
     sa.Column("key", sa.String(200), nullable=False),
     sa.Column("request_digest", sa.String(80), nullable=False),
     sa.Column("answer", sa.Text, nullable=True),
@@ -274,15 +236,15 @@ idempotency_keys = sa.Table(
 corrections = sa.Table(
     "corrections",
     metadata,
-    _key(),
+    key(),
     sa.Column("correction_id", sa.String(64), nullable=False, unique=True),
-    _ref("case_key", "cases"),
+    ref("case_key", "cases"),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Column("suggestion_id", sa.String(64), nullable=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("ref", sa.String(300), nullable=False),
     sa.Column("payload", sa.Text, nullable=False),
-    _ref("by_user", "users"),
+    ref("by_user", "users"),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("withdrawn_at", UtcTime, nullable=True),
     sa.CheckConstraint("kind IN ('statement', 'photo', 'listing_match')", name="ck_corrections_kind"),
@@ -296,7 +258,7 @@ holds = sa.Table(
     sa.Column(
         "case_key", sa.BigInteger().with_variant(sa.Integer, "sqlite"), sa.ForeignKey("cases.id"), primary_key=True
     ),
-    _ref("user_key", "users"),
+    ref("user_key", "users"),
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("taken_at", UtcTime, nullable=False),
     sa.Column("held_until", UtcTime, nullable=False),
@@ -306,9 +268,9 @@ holds = sa.Table(
 passes = sa.Table(
     "passes",
     metadata,
-    _key(),
-    _ref("case_key", "cases"),
-    _ref("user_key", "users"),
+    key(),
+    ref("case_key", "cases"),
+    ref("user_key", "users"),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("at", UtcTime, nullable=False),
@@ -321,12 +283,12 @@ passes = sa.Table(
 appeals = sa.Table(
     "appeals",
     metadata,
-    _key(),
-    _ref("case_key", "cases"),
+    key(),
+    ref("case_key", "cases"),
     sa.Column("turn", sa.Integer, nullable=False),
     sa.Column("filed_by", sa.String(16), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
-    _ref("by_user", "users"),
+    ref("by_user", "users"),
     sa.Column("at", UtcTime, nullable=False),
     sa.UniqueConstraint("case_key", "turn"),
 )
@@ -334,9 +296,9 @@ appeals = sa.Table(
 notices = sa.Table(
     "notices",
     metadata,
-    _key(),
+    key(),
     sa.Column("notice_id", sa.String(64), nullable=False, unique=True),
-    _ref("case_key", "cases"),
+    ref("case_key", "cases"),
     sa.Column("decision_id", sa.String(64), nullable=False, unique=True),
     sa.Column("zh", sa.Text, nullable=False),
     sa.Column("en", sa.Text, nullable=False),
@@ -352,12 +314,12 @@ notices = sa.Table(
 assignments = sa.Table(
     "assignments",
     metadata,
-    _key(),
+    key(),
     sa.Column("batch_id", sa.String(64), nullable=False),
-    _ref("case_key", "cases"),
-    _ref("user_key", "users"),
-    _ref("previous_key", "users", nullable=True),
-    _ref("by_user", "users"),
+    ref("case_key", "cases"),
+    ref("user_key", "users"),
+    ref("previous_key", "users", nullable=True),
+    ref("by_user", "users"),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("undone_at", UtcTime, nullable=True),
     sa.UniqueConstraint("batch_id", "case_key"),
@@ -366,12 +328,12 @@ assignments = sa.Table(
 switches = sa.Table(
     "switches",
     metadata,
-    _key(),
+    key(),
     sa.Column("switch_id", sa.String(64), nullable=False, unique=True),
     sa.Column("claim", sa.String(32), nullable=True),
     sa.Column("platform", sa.String(32), nullable=True),
     sa.Column("reason", sa.Text, nullable=False),
-    _ref("by_user", "users"),
+    ref("by_user", "users"),
     sa.Column("at", UtcTime, nullable=False),
     sa.Column("ended_at", UtcTime, nullable=True),
     sa.Column("ended_by", sa.String(128), nullable=True),
@@ -380,8 +342,8 @@ switches = sa.Table(
 preferences = sa.Table(
     "preferences",
     metadata,
-    _key(),
-    _ref("user_key", "users"),
+    key(),
+    ref("user_key", "users"),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("name", sa.String(128), nullable=False),
     sa.Column("value", sa.Text, nullable=False),
@@ -392,7 +354,7 @@ preferences = sa.Table(
 outbox = sa.Table(
     "outbox",
     metadata,
-    _key(),
+    key(),
     sa.Column("message_id", sa.String(64), nullable=False, unique=True),
     sa.Column("kind", sa.String(32), nullable=False),
     sa.Column("subject", sa.String(300), nullable=False),

@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 
 from models.errors import InputError
 from serving.api.documents import EXAMPLE_CASE
+from serving.api.keys import NeedsKey
 from serving.audit import Action
 from serving.backlog_jobs import BacklogJob
 from serving.deps import HouseDep, needs, read_body
@@ -70,13 +71,16 @@ async def sent_lines(request: Request, house: HouseDep, person: BacklogClerk) ->
 @router.post(
     "",
     status_code=202,
-    responses={202: _JOB, **problem_responses(401, 403, 413, 422, 503, 507)},
+    responses={202: _JOB, **problem_responses(400, 401, 403, 409, 413, 422, 503, 507)},
     openapi_extra=_LINES_BODY,
 )
 def create_backlog(
-    person: BacklogClerk, lines: Annotated[bytes | None, Depends(sent_lines)], house: HouseDep
+    person: BacklogClerk,
+    lines: Annotated[bytes | None, Depends(sent_lines)],
+    house: HouseDep,
+    idempotency_key: NeedsKey,
 ) -> BacklogJob:
-    """Ask for a backlog to be scored; it waits until those asked for before are through.
+    """Ask for a backlog to be scored; it waits until those asked for before are through. Needs an Idempotency-Key.
 
     A bad row is reported in the results by its line and never stops the others. Photos are looked for where the setting
     `backlog_photos` says. Suggestions for the database's cases are stored on them too.

@@ -4,13 +4,14 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Request
+from fastapi import APIRouter, Header
 
 from models.case_file import input_digest
 from models.domain import Decision, DecisionDraft
 from models.errors import InputError
 from models.rule_pack import shipped_rule_book
 from serving.api.documents import EXAMPLE_DECISION, json_body_of
+from serving.api.keys import NeedsKey
 from serving.case_files import read_case_file
 from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, StoreDep, parse_draft
 from serving.desk_records import NoticeText
@@ -18,25 +19,12 @@ from serving.errors import problem_responses
 from serving.house import House
 from serving.notice import write_notice
 from serving.records import CaseKey, DecisionRecord, WithdrawalDraft
-from serving.refusals import KeyMissingError
-from serving.repeats import KEY_HEADER
 
 router = APIRouter(prefix="/cases", tags=["decisions"])
 
 IfMatch = Annotated[
     str | None, Header(alias="If-Match", max_length=100, description="The ETag of the version that was judged.")
 ]
-
-
-def needed_key(request: Request) -> str:
-    """Return the Idempotency-Key, which `serving.repeats` has honoured. Raises KeyMissingError."""
-    key = request.headers.get(KEY_HEADER)
-    if key is None:
-        raise KeyMissingError
-    return key
-
-
-NeedsKey = Annotated[str, Depends(needed_key)]
 _ETAG = re.compile(r'^(?:W/)?"(\d{1,9})"$')
 
 

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from models.domain import Case, DecisionDraft
+from serving.api.keys import KEY_NEEDED
 from serving.desk_records import AppealDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
 from serving.errors import MEDIA_TYPE, Problem
 from serving.records import EvidenceDraft, WithdrawalDraft
@@ -169,14 +170,14 @@ def install_document(app: FastAPI) -> None:
 
 
 def _keys_on_posts(schema: dict[str, Any]) -> None:
-    """Every POST but signing in takes an Idempotency-Key; a decision needs one."""
+    """Every POST but signing in takes an Idempotency-Key; decisions and jobs need one."""
     for path, operations in schema["paths"].items():
         if "post" in operations and not path.endswith("/session"):
             operations["post"].setdefault("parameters", []).append(
                 {
                     "name": "Idempotency-Key",
                     "in": "header",
-                    "required": path.endswith("/decision"),
+                    "required": path.endswith(KEY_NEEDED),
                     "schema": {"type": "string", "minLength": 1, "maxLength": 200},
                     "description": "The same request again under the same key is answered alike and has one effect; "
                     "another one is refused with 422, and one that is still under way with 409.",

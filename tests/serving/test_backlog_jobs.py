@@ -18,7 +18,7 @@ from serving.backlog_jobs import BacklogJobs
 from serving.house import House
 from serving.records import Role
 from tests.serving.backlog.backlogs import SLOW, case_content
-from tests.serving.conftest import Headers, headers_of
+from tests.serving.conftest import Headers, headers_of, keyed
 
 BACKLOGS = "/api/v1/backlogs"
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -74,7 +74,7 @@ def test_a_backlog_sent_in_is_scored_in_the_background_and_downloaded(
     served: TestClient, busy_house: House, engineer: Headers
 ) -> None:
     body = _lines(*(case_content(n) for n in range(6)), "{")
-    asked = served.post(BACKLOGS, content=body, headers={**engineer, **LINES})
+    asked = served.post(BACKLOGS, content=body, headers=keyed({**engineer, **LINES}))
     assert (asked.status_code, asked.json()["state"], asked.json()["n_rows"]) == (202, "waiting", 7)
     one = f"{BACKLOGS}/{asked.json()['job_id']}"
     early = served.get(f"{one}/result", headers=engineer)
@@ -101,7 +101,9 @@ def test_a_service_that_stops_goes_on_with_its_backlog_and_a_cancelled_one_stays
     served: TestClient, busy_house: House, engineer: Headers
 ) -> None:
     body = _lines(*(case_content(n, buyer_statement=SLOW) for n in range(60)))
-    jobs = [served.post(BACKLOGS, content=body, headers={**engineer, **LINES}).json()["job_id"] for _ in range(3)]
+    jobs = [
+        served.post(BACKLOGS, content=body, headers=keyed({**engineer, **LINES})).json()["job_id"] for _ in range(3)
+    ]
 
     def find(job_id: str) -> dict[str, Any]:
         found: dict[str, Any] = served.get(f"{BACKLOGS}/{job_id}", headers=engineer).json()
@@ -128,7 +130,7 @@ def test_without_a_body_the_waiting_cases_are_scored_and_their_suggestions_store
 ) -> None:
     clerk = headers_of(busy_house, Role.SERVICE)
     served.post("/api/v1/cases", json=case_content(0), headers=clerk)
-    job_id = served.post(BACKLOGS, headers=engineer).json()["job_id"]
+    job_id = served.post(BACKLOGS, headers=keyed(engineer)).json()["job_id"]
     with served:
         job = _until(
             lambda: served.get(f"{BACKLOGS}/{job_id}", headers=engineer).json(),
@@ -153,7 +155,7 @@ def test_a_backlog_that_fails_says_why(house: House, tmp_path: Path) -> None:
 def test_arbitrators_and_auditors_get_no_backlogs(
     served: TestClient, busy_house: House, engineer: Headers, role: Role
 ) -> None:
-    job_id = served.post(BACKLOGS, content=_lines({}), headers={**engineer, **LINES}).json()["job_id"]
+    job_id = served.post(BACKLOGS, content=_lines({}), headers=keyed({**engineer, **LINES})).json()["job_id"]
     headers = headers_of(busy_house, role)
     for method, path in (("GET", ""), ("POST", ""), ("GET", f"/{job_id}"), ("GET", f"/{job_id}/result")):
         assert served.request(method, BACKLOGS + path, headers=headers).status_code == 403
@@ -163,5 +165,5 @@ def test_arbitrators_and_auditors_get_no_backlogs(
 def test_an_unknown_job_and_another_kind_of_body_are_refused(served: TestClient, engineer: Headers) -> None:
     for job_id in ("0" * 32, "..", "x"):
         assert served.get(f"{BACKLOGS}/{job_id}", headers=engineer).status_code in (404, 405)
-    answer = served.post(BACKLOGS, content=b"a,b", headers={**engineer, "Content-Type": "text/csv"})
+    answer = served.post(BACKLOGS, content=b"a,b", headers=keyed({**engineer, "Content-Type": "text/csv"}))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Content-Type")
