@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-promises lint types train evaluate bench-speed schema screenshots system-packages clean
+.PHONY: setup demo test test-promises lint types train evaluate benchmark bench-speed schema screenshots system-packages clean
 
 setup: $(STAMP)
 
@@ -49,6 +49,9 @@ train: setup
 
 evaluate: setup
 	$(BIN)/evidence-train evaluate --data $(DATA)
+
+benchmark: setup
+	$(BIN)/evidence-train benchmark --data $(DATA)
 
 # Everything in docs/performance.md; QUICK=1 takes minutes instead of hours.
 bench-speed: setup
