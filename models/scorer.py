@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from models.case_file import CaseFile, photo_digest
 from models.chat import ChatClassifier, StatementScore, Utterance
 from models.domain import Case, Photo
@@ -154,6 +157,20 @@ class EvidenceScorer:
             return None
         features = self.image_encoder.encode(upright.image, scale=upright.scale)
         return _SeenPhoto(features, self.damage.score(features))
+
+    def heat_map(self, data: bytes) -> NDArray[np.float32] | None:
+        """Return where a photo looks damaged, in [0, 1], over the photo itself; None where it can't be read.
+
+        Shape (rows, columns) of cells, at most 28 a side, in the proportions of the upright photo.
+        """
+        seen = self._look_at(data)
+        if seen is None:
+            return None
+        width, height = open_photo(data, needed_side=PHOTO_SIDE).image.size
+        heat = seen.damage.heat_map
+        kept = [max(1, round(len(heat) * side / max(width, height))) for side in (height, width)]
+        top, left = ((len(heat) - cells) // 2 for cells in kept)
+        return heat[top : top + kept[0], left : left + kept[1]]
 
     def _match(self, case: Case, seen: dict[str, _SeenPhoto]) -> ListingMatch | None:
         shown = [photo for photo in case.photos if photo.role == PhotoRole.LISTING and photo.photo_id in seen]

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from models.domain import Frozen, Identifier, Probability, ShortText, Text
-from models.vocabulary import Claim, Party, Platform, StatementLabel
+from models.vocabulary import Claim, Party, Platform, Ruling, StatementLabel
 
 CorrectionKind = Literal["statement", "photo", "listing_match"]
 Region = tuple[
@@ -134,3 +134,21 @@ class Appeal(Frozen):
     reason: str
     noted_by: str
     filed_at: AwareDatetime
+
+
+class Precedent(Frozen):
+    """An earlier ruling on a comparable case under the same rules. likeness : of the facts, in [0, 1]"""
+
+    platform: Platform
+    case_id: Identifier
+    title: str
+    ruling: Ruling
+    decided_at: AwareDatetime
+    likeness: Probability
+
+
+class Precedents(Frozen):
+    """The nearest earlier rulings; `usual` is what they all say, null where they differ or are too few."""
+
+    nearest: tuple[Precedent, ...]
+    usual: Ruling | None = None

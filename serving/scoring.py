@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from models.case_file import CaseFile
@@ -29,6 +31,13 @@ class SuggestsRulings(Protocol):
     model_version: str
 
     def suggest(self, files: Sequence[CaseFile]) -> list[Suggestion]: ...
+
+
+@runtime_checkable
+class ShowsHeat(Protocol):
+    """A scorer that can say where a photo looks damaged."""
+
+    def heat_map(self, data: bytes) -> NDArray[np.float32] | None: ...
 
 
 @dataclass(eq=False)
@@ -55,6 +64,7 @@ class Scoring:
         self.wait_s = wait_s
         self.budget_s = budget_s
         self._free_turns = turns
+        self._heat_turn = threading.Semaphore(1)
         self._waiting: deque[_Request] = deque()
         self._changed = threading.Condition()
         self._case_s: float | None = None
@@ -94,6 +104,21 @@ class Scoring:
                     for cut_off in (other for other in batch if not other.is_done):
                         cut_off.error = ScoringBusyError()
                     self._changed.notify_all()
+
+    def heat_map(self, data: bytes) -> NDArray[np.float32] | None:
+        """Return where a photo looks damaged, in [0, 1] by cell; None where the model can't say. One at a time.
+
+        Raises ScoringBusyError when no turn becomes free in time.
+        """
+        scorer = getattr(self.suggester, "scorer", None)
+        if not isinstance(scorer, ShowsHeat):
+            return None
+        if not self._heat_turn.acquire(timeout=self.wait_s):
+            raise ScoringBusyError
+        try:
+            return scorer.heat_map(data)
+        finally:
+            self._heat_turn.release()
 
     def _take_batch(self) -> list[_Request]:
         """Take a turn and the oldest requests that fit the budget. The lock is held."""

@@ -16,15 +16,30 @@ from serving.desk_records import (
     CorrectionDraft,
     Notice,
     NoticeText,
+    Precedents,
     Switch,
     SwitchDraft,
 )
 from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, Hold, QueueFilter, Role, StoredVersion, User
 from serving.refusals import SuggestionHiddenError
-from serving.store import appeals, cases, corrections, decisions, holds, notices, queue, suggestions, switches, users
+from serving.store import (
+    appeals,
+    cases,
+    corrections,
+    decisions,
+    holds,
+    notices,
+    precedents,
+    preferences,
+    queue,
+    suggestions,
+    switches,
+    users,
+)
 from serving.store.database import Database
 
+_ENOUGH_TO_COMPARE = 2
 _CLERK = "system:desk"
 """Who notes what time brings about; nobody can sign in by this name."""
 
@@ -94,6 +109,32 @@ class Desk:
     def corrections(self, key: CaseKey) -> tuple[Correction, ...]:
         with self.database.read() as connection:
             return corrections.of_case(connection, cases.row_of(connection, key).id)
+
+    # comparable cases
+
+    def precedents(self, key: CaseKey) -> Precedents:
+        """Return the nearest earlier rulings under the same rules. Raises UnknownError."""
+        with self.database.read() as connection:
+            version = cases.current(connection, key)
+            nearest = precedents.nearest(connection, version.case_key, version.case)
+        rulings = {precedent.ruling for precedent in nearest}
+        usual = rulings.pop() if len(nearest) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
+        return Precedents(nearest=nearest, usual=usual)
+
+    # what a person set for themselves
+
+    def preferences(self, *, of: User, kind: str) -> dict[str, str]:
+        with self.database.read() as connection:
+            return preferences.of_user(connection, of, kind=kind)
+
+    def keep_preference(self, name: str, value: str, *, of: User, kind: str) -> None:
+        """Raises InputError."""
+        with self.database.write() as connection:
+            preferences.keep(connection, of, kind=kind, name=name, value=value)
+
+    def drop_preference(self, name: str | None = None, *, of: User, kind: str) -> None:
+        with self.database.write() as connection:
+            preferences.drop(connection, of, kind=kind, name=name)
 
     # notices, appeals
 

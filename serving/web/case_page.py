@@ -3,15 +3,16 @@
 Turns domain types into what the template needs; knows nothing of requests or of the store.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup, escape
 
 from models.domain import Case, Evidence, FactEvidence, ListingMatchEvidence, StatementEvidence, Suggestion
+from models.rule_pack import RulePack, Situation
 from models.vocabulary import Party
 from serving.records import CaseView
+from serving.web.contradictions import contradictions
 from serving.words import Words, moment, money, percent
 
 _ACCOUNTS = ("buyer_statement", "seller_statement")
@@ -150,10 +151,20 @@ def present(view: CaseView) -> frozenset[str]:
     return frozenset(photo.photo_id for photo in view.photos if photo.present)
 
 
-def reasons(keys: Iterable[str], note: str, words: Words) -> str:
-    """Return the chosen reason and the note as one text for the record."""
-    chosen = [words(f"reason.{key}") for key in keys if key]
-    return "\n".join([*chosen, *([note.strip()] if note.strip() else [])])
+def pack_steps(case: Case, pack: RulePack) -> list[tuple[str, str]]:
+    """Return (party, proof) of the rule pack's steps for this claim, whatever the machine says of them."""
+    confirmed = case.order.receipt_confirmed_at is not None
+    situations = pack.claims[case.claim]
+    wanted: Situation = "after_receipt_confirmed" if confirmed else "before_receipt_confirmed"
+    name = wanted if wanted in situations else "visible" if "visible" in situations else "any"
+    return [(step.party, step.must_prove) for step in pack.burden(case.claim, name).steps]
+
+
+def _by_ref(case: Case) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for contradiction in contradictions(case):
+        found.setdefault(contradiction.ref, []).append(contradiction.name)
+    return found
 
 
 def case_context(view: CaseView, words: Words) -> dict[str, Any]:
@@ -168,6 +179,8 @@ def case_context(view: CaseView, words: Words) -> dict[str, Any]:
         "paid": money(order.paid_minor, order.currency),
         "receipt": moment(order.receipt_confirmed_at) if order.receipt_confirmed_at else None,
         "timeline": timeline(case),
+        "contradictions": _by_ref(case),
+        "pack_steps": lambda pack: pack_steps(case, pack),
         "present": present(view),
         "sizes": sizes(view),
         "regions": regions(suggestion),

@@ -1,201 +1,289 @@
-"""The arbitrator's desk: the queue, one case, and the decision. Server-rendered, works without scripts.
+"""One case on one screen: read it, decide, go on to the next. Server-rendered, works without scripts.
 
-A decision is the person's: every ruling is one button, the suggested one no nearer than the others.
+A decision is the person's: every ruling is one press, the suggested one no nearer than the others.
 """
 
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Annotated
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import parse_qsl
 
-from fastapi import APIRouter, Depends, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
-from fastapi.templating import Jinja2Templates
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
-from models.domain import DecisionDraft
+from models.domain import Decision
 from models.errors import InputError, ReviewError
-from models.vocabulary import Claim, Platform, Ruling
+from models.rule_pack import shipped_rule_book
+from models.vocabulary import Party, Ruling, Stage
 from serving.api.decisions import decide as record
-from serving.deps import CaseKeyDep, HouseDep, MaybePerson, PageArbitrator, PageReader, read_body
+from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
+from serving.desk_records import AppealDraft, NoticeText
 from serving.house import House
-from serving.records import CaseKey, CaseStatus, Person, QueueFilter, Role, User, WithdrawalDraft
-from serving.refusals import AlreadyDecidedError, ConflictError, StaleVersionError
-from serving.web.case_page import case_context, reasons
-from serving.words import LANGUAGES, Words, language_of, moment, money, percent, words
+from serving.records import CaseKey, CaseView, Person, Role, User, WithdrawalDraft
+from serving.refusals import (
+    AlreadyDecidedError,
+    ConflictError,
+    ForbiddenError,
+    HeldError,
+    LoadCapError,
+    StaleVersionError,
+    UnknownError,
+)
+from serving.web import shortcuts
+from serving.web.case_page import case_context
+from serving.web.changes import Changes, changes
+from serving.web.corrected import corrected, heat_picture, wrong
+from serving.web.decision_form import REASONS, draft_of, offered
+from serving.web.flash import last_decided
+from serving.web.queue_page import case_path, time_left, to_next
+from serving.web.rendering import Fields, render, words_for
+from serving.words import Words
 
-LANGUAGE_COOKIE = "evidence_review_language"
-PAGE_SIZE = 50
-_A_YEAR_S = 365 * 24 * 3600
-_MAX_FORM_BYTES = 50_000
-_MAX_NOTE = 4_000
-_A_DAY_S = 86_400.0
-templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
 router = APIRouter(include_in_schema=False)
+_ONE = "/cases/{platform}/{case_id:path}"
+_MAX_NOTICE = 20_000
 
 
-async def form_fields(request: Request, person: MaybePerson) -> dict[str, str]:
-    """Return the posted fields, the last of each name. The person comes first: a wrong CSRF token reads nothing."""
-    body = await read_body(request, max_bytes=_MAX_FORM_BYTES)
-    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
-    return {name: values[-1] for name, values in fields.items()}
-
-
-Fields = Annotated[dict[str, str], Depends(form_fields)]
-
-
-def render(
-    request: Request, name: str, *, person: Person | None, status_code: int = 200, **context: object
-) -> HTMLResponse:
-    """Render a page in the visitor's language, never cached."""
-    t = words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
-    shared = {
-        "t": t,
-        "language": t.language,
-        "user": person.user if person else None,
-        "csrf_token": person.csrf_token if person else "",
-        "back": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
-    }
-    return templates.TemplateResponse(
-        request, name, {**shared, **context}, status_code=status_code, headers={"Cache-Control": "no-store"}
-    )
-
-
-@router.post("/language")
-def choose_language(fields: Fields) -> Response:
-    """Keep the chosen language and go back to the page."""
-    language, back = fields.get("language", "zh"), fields.get("back", "/")
-    target = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
-    response = RedirectResponse(target, status_code=303)
-    chosen = language if language in LANGUAGES else "zh"
-    response.set_cookie(LANGUAGE_COOKIE, chosen, max_age=_A_YEAR_S, httponly=True, samesite="lax")
-    return response
-
-
-@router.get("/")
-def show_queue(
-    request: Request,
-    house: HouseDep,
-    person: PageReader,
-    claim: str = "",
-    platform: str = "",
-    status: str = "open",
-    cursor: str | None = None,
-) -> HTMLResponse:
-    """Show a page of the queue, oldest first. A filter that isn't a known value is left out."""
-    chosen = {"claim": claim, "platform": platform, "status": status}
-    wanted = QueueFilter(
-        claim=Claim(claim) if claim in set(Claim) else None,
-        platform=Platform(platform) if platform in set(Platform) else None,
-        status=CaseStatus(status) if status in set(CaseStatus) else None,
-        within=person.user.queues,
-    )
-    page = house.store.queue(wanted, cursor=cursor, limit=PAGE_SIZE)
-    rows = [
-        {
-            "platform": row.platform,
-            "case_id": row.case_id,
-            "title": row.title,
-            "claim": row.claim,
-            "requested": row.requested,
-            "amount": money(row.paid_minor, row.currency),
-            "opened_at": f"{moment(row.opened_at.astimezone(UTC))} UTC",
-            "ruling": row.ruling,
-            "abstained": row.confidence is not None and row.ruling is None,
-            "confidence": percent(row.confidence) if row.confidence is not None else "",
-            "state": row.suggestion_state if house.scoring.suggester else "none",
-            "status": row.status,
-        }
-        for row in page.cases
-    ]
-    return render(
-        request,
-        "queue.html",
-        person=person,
-        rows=rows,
-        chosen=chosen,
-        claims=list(Claim),
-        platforms=list(Platform),
-        statuses=list(CaseStatus),
-        next_link=f"/?{urlencode({**chosen, 'cursor': page.next_cursor})}" if page.next_cursor else None,
-        first_link=f"/?{urlencode(chosen)}" if cursor else None,
-    )
-
-
-@router.post("/cases/{platform}/{case_id:path}/decision")
+@router.post(f"{_ONE}/decision")
 def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
-    """Record the pressed ruling and go back to the queue; what can't be recorded is said on the case's page."""
-    t = words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
-    ruling, reason, version = fields.get("ruling"), fields.get("reason"), fields.get("version", "")
-    if ruling not in set(Ruling) or not reason or not version.isdecimal():
-        return _case_page(request, house, person, key, notice=t("decide.incomplete"), status_code=422)
-    draft = DecisionDraft(
-        ruling=Ruling(ruling),
-        suggestion_id=fields.get("suggestion_id") or None,
-        reason=reasons([reason], fields.get("note", "")[:_MAX_NOTE], t),
-        review_seconds=_seconds_since(fields.get("opened_at", "")),
-    )
+    """Record the pressed ruling and open the next case; what can't be recorded is said on the case's page."""
+    t = words_for(request)
+    view = house.store.view(key)
     try:
-        record(house, key, draft, by=person, judged_version=int(version))
-    except (ConflictError, StaleVersionError, InputError) as refusal:
-        return _case_page(request, house, person, key, notice=_said(refusal, t), status_code=409)
-    return RedirectResponse("/", status_code=303)
+        draft = draft_of(fields, view, t, reason_required=house.store.policy.reason_required)
+        usual = house.store.desk.precedents(key).usual
+        final = draft.ruling != Ruling.REQUEST_EVIDENCE
+        if final and usual not in (None, draft.ruling) and not draft.distinguishes:
+            notice = t("notice.departs").format(usual=t(f"ruling.{usual}"))
+            return _page(request, house, person, key, notice=notice, status_code=422, departs=True, typed=fields)
+        record(house, key, draft, by=person, judged_version=int(fields["version"]))
+    except InputError as refusal:
+        said = t(f"decide.bad_{refusal.field}") if t.has(f"decide.bad_{refusal.field}") else str(refusal)
+        return _page(request, house, person, key, notice=said, status_code=422, typed=fields)
+    except (ConflictError, StaleVersionError) as refusal:
+        return _page(request, house, person, key, notice=_said(refusal, t), status_code=409)
+    if not fields.get("go_on"):
+        return RedirectResponse(f"/?last={key}", status_code=303)
+    try:
+        return to_next(house, person, chosen=_chosen(fields.get("query", "")), last=key)
+    except LoadCapError:
+        return RedirectResponse(f"/?last={key}", status_code=303)
 
 
-@router.post("/cases/{platform}/{case_id:path}/withdraw")
+@router.post(f"{_ONE}/withdraw")
 def withdraw(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Append a withdrawal of the standing decision and show the case again."""
+    stage = fields.get("stage") or Stage.FIRST_REVIEW.value
+    draft = WithdrawalDraft(
+        stage=Stage(stage) if stage in set(Stage) else Stage.FIRST_REVIEW, reason=fields.get("reason", "")[:500]
+    )
     try:
-        house.store.withdraw(key, WithdrawalDraft(reason=fields.get("reason", "")), by=person.user)
+        house.store.withdraw(key, draft, by=person.user)
+    except (ConflictError, ForbiddenError, InputError) as refusal:
+        return _page(request, house, person, key, notice=str(refusal), status_code=409)
+    return RedirectResponse(case_path(key), status_code=303)
+
+
+@router.post(f"{_ONE}/hold")
+def hold(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
+    """Take the case, or hold it longer."""
+    try:
+        house.store.desk.take(key, by=person.user)
+    except (ConflictError, ForbiddenError) as refusal:
+        return _page(request, house, person, key, notice=_said(refusal, words_for(request)), status_code=409)
+    return RedirectResponse(case_path(key), status_code=303)
+
+
+@router.post(f"{_ONE}/aside")
+def step_aside(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
+    """Let the case go: release it, skip it with a reason, or recuse oneself with one."""
+    desk, reason = house.store.desk, fields.get("reason", "")[:500]
+    try:
+        if fields.get("how") == "recuse":
+            desk.recuse(key, reason=reason, by=person.user)
+        elif fields.get("how") == "skip":
+            desk.skip(key, reason=reason, by=person.user)
+        else:
+            desk.release(key, by=person.user)
+            return RedirectResponse("/", status_code=303)
+        return to_next(house, person, chosen=_chosen(fields.get("query", "")))
+    except (InputError, ConflictError, ForbiddenError) as refusal:
+        t = words_for(request)
+        said = t("aside.reason_needed") if isinstance(refusal, InputError) else _said(refusal, t)
+        return _page(request, house, person, key, notice=said, status_code=409)
+
+
+@router.post(f"{_ONE}/notice")
+def edit_notice(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
+    """Keep the edited notice; send it where that was pressed."""
+    notice_id, desk = fields.get("notice_id", ""), house.store.desk
+    try:
+        text = NoticeText(zh=fields.get("zh", "")[:_MAX_NOTICE], en=fields.get("en", "")[:_MAX_NOTICE])
+        desk.edit_notice(key, notice_id, text, by=person.user)
+        if fields.get("send"):
+            desk.send_notice(key, notice_id, by=person.user)
+    except (ConflictError, UnknownError) as refusal:
+        return _page(request, house, person, key, notice=str(refusal), status_code=409)
+    return RedirectResponse(case_path(key), status_code=303)
+
+
+@router.post(f"{_ONE}/appeal")
+def file_appeal(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
+    """Note an appeal that came in by another way than the API."""
+    party = Party.SELLER if fields.get("filed_by") == "seller" else Party.BUYER
+    try:
+        draft = AppealDraft(filed_by=party, reason=fields.get("reason", "")[:5000])
+        house.store.desk.file_appeal(key, draft, by=person.user)
+    except ConflictError as refusal:
+        return _page(request, house, person, key, notice=str(refusal), status_code=409)
+    return RedirectResponse(case_path(key), status_code=303)
+
+
+@router.post(f"{_ONE}/correct")
+def correct(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
+    """Say that what the machine reads in one piece of evidence is wrong; kept for retraining."""
+    try:
+        draft = wrong(fields.get("kind", ""), fields.get("ref", ""), fields.get("label", ""))
+        house.store.desk.correct(key, draft, by=person.user)
     except (ConflictError, InputError) as refusal:
-        return _case_page(request, house, person, key, notice=str(refusal), status_code=409)
-    return RedirectResponse(str(request.url.path).removesuffix("/withdraw"), status_code=303)
+        return _page(request, house, person, key, notice=str(refusal), status_code=409)
+    return RedirectResponse(case_path(key), status_code=303)
 
 
-@router.get("/cases/{platform}/{case_id:path}")
+@router.get(f"{_ONE}/heat")
+def heat(house: HouseDep, person: PageReader, key: CaseKeyDep, photo: str = "") -> Response:
+    """Return where the machine sees damage in a photo, as a transparent picture; nothing while its word is hidden."""
+    digest = house.store.version(key).digests.get(photo)
+    if digest is None or house.store.view(key).suggestion is None:
+        raise UnknownError("heat map", photo)
+    cells = house.scoring.heat_map(house.photos.get(digest))
+    if cells is None:
+        raise UnknownError("heat map", photo)
+    return Response(heat_picture(cells), media_type="image/png")
+
+
+@router.get(f"{_ONE}/state")
+def state(house: HouseDep, person: PageReader, key: CaseKeyDep, seen: int = 0) -> JSONResponse:
+    """Say what the open page should know at once: a new version, a decision, somebody else's hold."""
+    view = house.store.view(key)
+    held_by = view.hold.held_by if view.hold and view.hold.held_by != person.user.name else None
+    return JSONResponse(
+        {
+            "version": view.version,
+            "status": view.status,
+            "held_by": held_by,
+            "changed": view.version > seen,
+            "scored": view.suggestion is not None,
+        }
+    )
+
+
+@router.get(_ONE)
 def show_case(request: Request, house: HouseDep, person: PageReader, key: CaseKeyDep) -> HTMLResponse:
     """Show one case with its suggestion, if there is one, and the decision."""
-    return _case_page(request, house, person, key)
+    return _page(request, house, person, key)
 
 
-def _case_page(
-    request: Request, house: House, person: Person, key: CaseKey, *, notice: str = "", status_code: int = 200
+def _page(
+    request: Request,
+    house: House,
+    person: Person,
+    key: CaseKey,
+    *,
+    notice: str = "",
+    status_code: int = 200,
+    departs: bool = False,
+    typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
-    t = words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
+    t = words_for(request)
     view = house.store.view(key)
     context = case_context(view, t)
     if house.scoring.suggester is None and view.suggestion is None:
         context["state"] = "none"
-    path = str(request.url.path)
-    for suffix in ("/decision", "/withdraw"):
-        path = path.removesuffix(suffix)
+    if view.hidden:
+        context["state"] = "hidden"
+    desk = house.store.desk
+    pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
+    held_by_other = view.hold is not None and view.hold.held_by != person.user.name
+    decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
     return render(
         request,
         "case.html",
         person=person,
         status_code=status_code,
         notice=notice,
-        action=path,
-        rulings=list(Ruling),
+        departs=departs,
+        typed=typed or {},
+        action=case_path(key),
+        query=request.query_params.get("query", "") or (typed or {}).get("query", ""),
         opened_at=datetime.now(UTC).timestamp(),
-        may_decide=_may_decide(person.user),
-        **context,
+        rulings=list(Ruling),
+        reasons=list(enumerate(REASONS, start=1)),
+        offered=offered(view, t),
+        corrected=corrected(desk.corrections(key)),
+        view=view,
+        pack=pack,
+        pack_steps=context["pack_steps"](pack),
+        due=time_left(view.due_at, datetime.now(UTC), t),
+        may_decide=decides and not held_by_other and view.status.stage is not None and _allowed(view, person.user),
+        held_by_other=view.hold.held_by if view.hold and held_by_other else None,
+        held=view.hold is not None and not held_by_other,
+        decides=decides,
+        undo=_undoable(view, house, person),
+        precedents=desk.precedents(key),
+        notices=desk.notices(key),
+        appeal=desk.appeal_of(key),
+        changed=_changed(house, key, view, request),
+        keys=shortcuts.chosen(desk.preferences(of=person.user, kind="shortcut")),
+        shown=shortcuts.shown,
+        last=last_decided(request, house, person),
+        **{name: value for name, value in context.items() if name != "pack_steps"},
     )
+
+
+def _changed(house: House, key: CaseKey, view: CaseView, request: Request) -> Changes | None:
+    """Return what is new since the version that was on the screen, as the address says."""
+    seen = request.query_params.get("seen", "")
+    if not seen.isdecimal() or not 0 < int(seen[:9]) < view.version:
+        return None
+    current = house.store.version(key)
+    old = house.store.version_by_key(current.case_key, int(seen[:9]))
+    arrived = frozenset(photo_id for photo_id in current.digests if photo_id not in old.digests)
+    return changes(old.case, current.case, new_files=arrived)
+
+
+def _allowed(view: CaseView, user: User) -> bool:
+    """Return whether this person may decide the stage that is due."""
+    stage = view.status.stage
+    if stage == Stage.LEAD_REVIEW and user.role != Role.LEAD:
+        return False
+    return stage == Stage.FIRST_REVIEW or all(d.decided_by != user.name for d in _standing(view))
+
+
+def _undoable(view: CaseView, house: House, person: Person) -> Decision | None:
+    """Return the decision that this person may take back now."""
+    standing = _standing(view)
+    if not standing:
+        return None
+    last = standing[-1]
+    in_time = datetime.now(UTC) <= last.decided_at + house.store.policy.undo
+    own = last.decided_by == person.user.name and in_time
+    return last if own or person.user.role == Role.LEAD else None
+
+
+def _standing(view: CaseView) -> list[Decision]:
+    standing = [record.decision for record in view.decisions if record.state == "standing"]
+    return sorted(standing, key=lambda decision: list(Stage).index(decision.stage))
+
+
+def _chosen(query: str) -> dict[str, str]:
+    return dict(parse_qsl(query))
 
 
 def _said(refusal: ReviewError, t: Words) -> str:
     """Say why a decision wasn't recorded, in the page's language where the desk has words for it."""
     if isinstance(refusal, StaleVersionError):
         return t("notice.stale")
+    if isinstance(refusal, HeldError):
+        return t("notice.held").format(name=refusal.held_by)
+    if isinstance(refusal, LoadCapError):
+        return t("notice.load_cap").format(n=refusal.cap)
     return t("notice.decided") if isinstance(refusal, AlreadyDecidedError) else str(refusal)
-
-
-def _seconds_since(opened_at: str) -> float | None:
-    """Return how long the page was open, at most a day; None where it doesn't say."""
-    try:
-        return min(max(0.0, datetime.now(UTC).timestamp() - float(opened_at)), _A_DAY_S)
-    except (ValueError, OverflowError):
-        return None
-
-
-def _may_decide(user: User) -> bool:
-    return user.role in (Role.ARBITRATOR, Role.LEAD)

@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from models.vocabulary import Platform
 from serving.api.documents import EXAMPLE_CASE
-from serving.house import House
-from serving.records import Role
+from serving.app import create_app
+from serving.house import House, build_house
+from serving.records import CaseKey, Role
+from serving.settings import Settings
 from tests.serving.conftest import headers_of, user_of
+from tests.suggesters import build_suggester
 
 PAGE = "/cases/taobao/TB-2026-000123"
 HOSTILE = "碎了<script>alert(1)</script>"
@@ -55,7 +59,7 @@ def test_without_a_model_a_case_is_read_and_decided(client: TestClient, house: H
     take_in(client, house)
     sign_in(client, house)
     assert "没有可用的模型" in client.get(PAGE).text
-    assert press(client).headers["location"] == "/"
+    assert press(client).headers["location"] == "/?last=taobao/TB-2026-000123"
     (record,) = house.store.view(next(iter(_keys(house)))).decisions
     assert (record.decision.ruling, record.decision.decided_by) == ("dismiss", "test-arbitrator")
     assert record.decision.reason == "举证责任未完成"
@@ -88,20 +92,101 @@ def test_with_a_model_both_sides_the_ledger_and_the_marks_are_shown(
 def test_every_ruling_is_one_press_and_none_is_nearer(scoring_client: TestClient, scoring_house: House) -> None:
     take_in(scoring_client, scoring_house)
     sign_in(scoring_client, scoring_house)
-    buttons = re.findall(r'<button name="ruling" value="(\w+)">', scoring_client.get(PAGE).text)
+    buttons = re.findall(r'<button name="ruling" value="(\w+)"', scoring_client.get(PAGE).text)
     assert buttons == ["refund", "return_and_refund", "partial_refund", "replace", "dismiss", "request_evidence"]
 
 
-@pytest.mark.parametrize("fields", [{"reason": ""}, {"ruling": ""}, {"ruling": "hang"}, {"version": "x"}])
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"ruling": ""}, "请点一个裁决"),
+        ({"ruling": "hang"}, "请点一个裁决"),
+        ({"version": "x"}, "页面已过期"),
+        ({"ruling": "partial_refund"}, "请填写退款金额"),
+        ({"refund": "60"}, "请填写退款金额"),
+    ],
+)
 def test_an_unfinished_form_says_so_and_records_nothing(
-    client: TestClient, house: House, fields: dict[str, str]
+    client: TestClient, house: House, fields: dict[str, str], said: str
 ) -> None:
     take_in(client, house)
     sign_in(client, house)
     answer = press(client, **fields)
     assert answer.status_code == 422
-    assert "请先选择理由" in answer.text
+    assert said in answer.text
     assert house.store.view(_keys(house)[0]).decisions == ()
+
+
+def test_where_the_policy_wants_a_reason_confirming_and_overriding_need_one_alike(settings: Settings) -> None:
+    house = build_house(settings.model_copy(update={"reason_required": True}), build_suggester())
+    client = TestClient(create_app(settings, house=house))
+    take_in(client, house)
+    sign_in(client, house)
+    client.post(f"/api/v1{PAGE}/suggestion", headers=headers_of(house, Role.ARBITRATOR))
+    suggested = house.store.newest_suggestion(house.store.version(_keys(house)[0]))
+    assert suggested is not None
+    for ruling in (suggested.likeliest, next(r for r in ("dismiss", "refund") if r != suggested.likeliest)):
+        answer = press(client, reason="", ruling=ruling, refund="10")
+        assert (answer.status_code, "请先选择理由" in answer.text) == (422, True)
+    assert house.store.view(_keys(house)[0]).decisions == ()
+    house.store.close()
+
+
+def test_departing_from_comparable_rulings_asks_what_distinguishes_the_case_and_only_then(
+    client: TestClient, house: House
+) -> None:
+    for case_id in ("TB-earlier-1", "TB-earlier-2"):
+        take_in(client, house, case_id=case_id)
+        draft = {"ruling": "refund", "reason": "签收不当"}
+        path = f"/api/v1/cases/taobao/{case_id}/decision"
+        assert client.post(path, json=draft, headers=headers_of(house, Role.ARBITRATOR)).status_code == 201
+    take_in(client, house)
+    sign_in(client, house)
+    assert "TB-earlier-1" in client.get(PAGE).text
+    departing = press(client, ruling="dismiss")
+    assert (departing.status_code, "同案不同判" in departing.text) == (422, True)
+    assert press(client, ruling="dismiss", distinguishes="有发货视频").status_code == 303
+    (record,) = house.store.view(CaseKey(Platform.TAOBAO, EXAMPLE_CASE["case_id"])).decisions
+    assert record.decision.distinguishes == "有发货视频"
+
+
+def test_one_press_asks_for_evidence_with_the_partys_deadline(client: TestClient, house: House) -> None:
+    take_in(client, house)
+    sign_in(client, house)
+    assert press(client, ruling="request_evidence").status_code == 303
+    (record,) = house.store.view(_keys(house)[0]).decisions
+    asked = record.decision.request
+    assert asked is not None
+    assert asked.due_at is not None
+    assert asked.text.zh in house.store.desk.notices(_keys(house)[0])[0].text.zh
+
+
+def test_the_remedy_is_composed_for_every_ruling_and_can_be_edited(client: TestClient, house: House) -> None:
+    take_in(client, house)
+    sign_in(client, house)
+    press(client, ruling="return_and_refund", refund="30.5", return_freight="buyer", responsible="both")
+    (record,) = house.store.view(_keys(house)[0]).decisions
+    remedy = record.decision.remedy
+    assert (remedy.refund_minor, remedy.outbound_freight, remedy.return_freight) == (3050, "seller", "buyer")
+    assert record.decision.responsible == "both"
+
+
+def test_views_are_saved_and_deleted(client: TestClient, house: House) -> None:
+    sign_in(client, house)
+    form = {"csrf_token": csrf(client, "/"), "name": "急件", "query": "claim=damaged&overdue=1&evil=1"}
+    assert client.post("/views", data=form, follow_redirects=False).status_code == 303
+    assert '<a href="/?claim=damaged&amp;overdue=1">急件</a>' in client.get("/").text
+    client.post("/views", data={"csrf_token": csrf(client, "/"), "delete": "急件"}, follow_redirects=False)
+    assert "急件" not in client.get("/").text
+
+
+def test_skipping_needs_a_reason_and_goes_on(client: TestClient, house: House) -> None:
+    take_in(client, house)
+    sign_in(client, house)
+    form = {"csrf_token": csrf(client), "how": "skip", "reason": ""}
+    assert "请写明原因" in client.post(f"{PAGE}/aside", data=form, follow_redirects=False).text
+    answer = client.post(f"{PAGE}/aside", data={**form, "reason": "要问同事"}, follow_redirects=False)
+    assert answer.headers["location"] == "/"
 
 
 def test_a_case_that_changed_meanwhile_is_shown_again_instead_of_decided(client: TestClient, house: House) -> None:

@@ -1,0 +1,39 @@
+"""The decision just made, shown on the page after it, with the way to undo it. Knows no decision's content."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from fastapi import Request
+
+from models.vocabulary import Platform, Ruling
+from serving.house import House
+from serving.records import CaseKey, Person
+from serving.refusals import UnknownError
+
+
+@dataclass(frozen=True)
+class LastDecided:
+    """path : of the case's page; may_undo : whether the undo window is open"""
+
+    path: str
+    case_id: str
+    ruling: Ruling
+    stage: str
+    may_undo: bool
+
+
+def last_decided(request: Request, house: House, person: Person) -> LastDecided | None:
+    """Return the case named by the page's address, if this person's decision stands on it."""
+    platform, _, case_id = request.query_params.get("last", "").partition("/")
+    if platform not in set(Platform) or not case_id:
+        return None
+    try:
+        view = house.store.view(CaseKey(Platform(platform), case_id))
+    except UnknownError:
+        return None
+    own = [r.decision for r in view.decisions if r.state == "standing" and r.decision.decided_by == person.user.name]
+    if not own:
+        return None
+    open_till = own[-1].decided_at + house.store.policy.undo
+    path = f"/cases/{platform}/{case_id}"
+    return LastDecided(path, case_id, own[-1].ruling, own[-1].stage, datetime.now(UTC) <= open_till)

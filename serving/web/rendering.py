@@ -1,0 +1,51 @@
+"""How pages are rendered and forms read: the visitor's language, the CSRF token, no caching. Knows no page."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import parse_qs
+
+from fastapi import Depends, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+
+from serving.deps import MaybePerson, read_body
+from serving.records import Person, Role
+from serving.words import Words, language_of, words
+
+LANGUAGE_COOKIE = "evidence_review_language"
+_MAX_FORM_BYTES = 100_000
+templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
+
+
+async def form_fields(request: Request, person: MaybePerson) -> dict[str, str]:
+    """Return the posted fields, the last of each name. The person comes first: a wrong CSRF token reads nothing."""
+    body = await read_body(request, max_bytes=_MAX_FORM_BYTES)
+    fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=60)
+    return {name: values[-1] for name, values in fields.items()}
+
+
+Fields = Annotated[dict[str, str], Depends(form_fields)]
+
+
+def words_for(request: Request) -> Words:
+    return words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
+
+
+def render(
+    request: Request, name: str, *, person: Person | None, status_code: int = 200, **context: object
+) -> HTMLResponse:
+    """Render a page in the visitor's language, never cached."""
+    t = words_for(request)
+    role = person.user.role if person else None
+    shared = {
+        "t": t,
+        "language": t.language,
+        "user": person.user if person else None,
+        "csrf_token": person.csrf_token if person else "",
+        "oversees": role in (Role.LEAD, Role.AUDITOR),
+        "leads": role == Role.LEAD,
+        "back": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
+    }
+    return templates.TemplateResponse(
+        request, name, {**shared, **context}, status_code=status_code, headers={"Cache-Control": "no-store"}
+    )

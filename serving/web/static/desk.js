@@ -1,0 +1,82 @@
+// The desk's page: keys, live state, photo viewer. Everything works without it, by pointer and plain forms.
+import { listen } from "./keys.js";
+import { watch } from "./watch.js";
+import { openViewer, prepareHeat, toggleHeat } from "./viewer.js";
+import { prepareCorrections } from "./corrections.js";
+
+let piece = -1;
+let cameFrom = null;
+
+const pieces = () => [...document.querySelectorAll(".piece")];
+
+function step(by) {
+  const all = pieces();
+  if (!all.length) return;
+  piece = (piece + by + all.length) % all.length;
+  all[piece].focus();
+}
+
+function openPiece() {
+  const from = document.activeElement?.closest(".piece") ?? pieces()[piece];
+  const link = from?.querySelector("a[href^='#']");
+  if (!link) return;
+  cameFrom = from;
+  link.click();
+  document.getElementById(decodeURIComponent(link.hash.slice(1)))?.focus({ preventScroll: true });
+}
+
+function goBack() {
+  if (!cameFrom) return;
+  history.replaceState(null, "", location.pathname + location.search);
+  cameFrom.scrollIntoView({ block: "center" });
+  cameFrom.focus();
+}
+
+function correctPiece() {
+  const at = document.activeElement?.closest(".piece") ?? pieces()[piece];
+  at?.querySelector(".correct button")?.click();
+}
+
+const actions = {
+  "piece.next": () => step(1),
+  "piece.previous": () => step(-1),
+  "piece.open": openPiece,
+  "piece.back": goBack,
+  correct: correctPiece,
+  viewer: openViewer,
+  heat: toggleHeat,
+  reload: () => document.querySelector("#live a")?.click(),
+  help: () => document.getElementById("help")?.toggleAttribute("open"),
+  skip: () => {
+    const aside = document.querySelector("details.aside");
+    aside?.setAttribute("open", "");
+    aside?.querySelector("input[name=reason]")?.focus();
+  },
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-action]");
+  if (button && button.tagName === "BUTTON" && button.type === "button") actions[button.dataset.action]?.();
+  const link = event.target.closest(".piece a[href^='#']");
+  if (link) cameFrom = link.closest(".piece");
+});
+
+for (const form of document.querySelectorAll("form.decide")) {
+  form.addEventListener("submit", (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "1";
+  });
+}
+
+for (const field of document.querySelectorAll("[data-captures-key]")) {
+  field.addEventListener("keydown", (event) => {
+    if (event.isComposing || event.keyCode === 229 || event.key === "Tab" || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    field.value = event.code;
+  });
+}
+
+listen(actions);
+prepareHeat();
+prepareCorrections();
+watch(document.getElementById("live"));
