@@ -12,7 +12,7 @@ from serving.app import create_app
 from serving.house import House, build_house
 from serving.records import CaseKey, Role
 from serving.settings import Settings
-from tests.serving.conftest import headers_of, user_of
+from tests.serving.conftest import headers_of, keyed, user_of
 from tests.suggesters import build_suggester
 
 PAGE = "/cases/taobao/TB-2026-000123"
@@ -139,7 +139,7 @@ def test_departing_from_comparable_rulings_asks_what_distinguishes_the_case_and_
         take_in(client, house, case_id=case_id)
         draft = {"ruling": "refund", "reason": "签收不当"}
         path = f"/api/v1/cases/taobao/{case_id}/decision"
-        assert client.post(path, json=draft, headers=headers_of(house, Role.ARBITRATOR)).status_code == 201
+        assert client.post(path, json=draft, headers=keyed(headers_of(house, Role.ARBITRATOR))).status_code == 201
     take_in(client, house)
     sign_in(client, house)
     assert "TB-earlier-1" in client.get(PAGE).text
