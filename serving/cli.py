@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from models.errors import InputError, ReviewError
 from serving import cli_audit, cli_outbox
 from serving.cli_backlog import score
+from serving.cli_backup import backup, restore
 from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
 app.command()(score)
 app.add_typer(importing, name="import")
+app.command()(backup)
+app.command()(restore)
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(cli_audit.commands, name="audit")

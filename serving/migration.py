@@ -32,12 +32,12 @@ def current_revision(connection: Connection) -> str | None:
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def upgrade(connection: Connection) -> None:
+def upgrade(connection: Connection, *, to: str = "head") -> None:
     """Bring the database to the newest schema, within the caller's transaction. Two starts at once are safe."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     if current_revision(connection) not in heads():
-        command.upgrade(alembic_config(connection), "head")
+        command.upgrade(alembic_config(connection), to)
 
 
 def downgrade(connection: Connection, *, to: str) -> None:

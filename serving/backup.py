@@ -1,0 +1,155 @@
+"""Backup and restore: the whole database and every photo in a folder, checked on the way out and on the way in.
+
+The database is read in one transaction while the service runs. A backup of SQLite restores into PostgreSQL and the
+other way, and into a newer schema. It holds personal data and password hashes: keep it as you keep the database.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from models.domain import Frozen
+from models.errors import InputError
+from serving.audit import AuditHead, Broken
+from serving.migration import current_revision
+from serving.photo_store import PhotoStore
+from serving.refusals import PhotoCorruptError, StorageError
+from serving.store import Store, copying, trail
+from serving.store.copying import Row
+
+_MANIFEST = "manifest.json"
+
+
+class TableFile(Frozen):
+    n_rows: int
+    sha256: str
+
+
+class Manifest(Frozen):
+    """revision : of the schema; head : where the audit trail ended; photos : their digests"""
+
+    schema_version: int = Field(1, ge=1, le=1)
+    created_at: AwareDatetime
+    revision: str
+    tables: dict[str, TableFile]
+    photos: tuple[str, ...]
+    head: AuditHead
+
+
+def write_backup(store: Store, photos: PhotoStore, folder: Path) -> Manifest:
+    """Write a backup to `folder`, which appears whole or not at all.
+
+    Raises InputError when it exists, StorageError when it can't be written, PhotoCorruptError when a stored photo's
+    bytes are altered or gone.
+    """
+    if folder.exists():
+        raise InputError("exists; a backup never overwrites", field=str(folder))
+    draft = None
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".new-"))
+        manifest = _write(store, photos, draft)
+        draft.rename(folder)
+    except OSError as error:
+        raise StorageError(f"{folder} can't be written: {error.strerror}") from error
+    finally:
+        if draft is not None:
+            shutil.rmtree(draft, ignore_errors=True)
+    return manifest
+
+
+def restore_backup(folder: Path, store: Store, photos: PhotoStore) -> Manifest:
+    """Fill an empty database and the photo folder from a backup, all or nothing of the database.
+
+    Raises InputError on a backup that is incomplete or altered, or a database that isn't empty.
+    """
+    manifest = _verified(folder)
+    for digest in manifest.photos:
+        try:
+            stored = photos.put(_photo_path(folder, digest).read_bytes())
+        except OSError as error:
+            raise InputError(f"photo {digest} can't be read", field=str(folder)) from error
+        if stored != digest:
+            raise InputError(f"photo {digest} was altered", field=str(folder))
+    with store.database.alter() as connection:
+        if not copying.is_empty(connection):
+            raise InputError("isn't empty; restore into a new one", field="database_url")
+        content = ((name, _rows(folder, name)) for name in manifest.tables)
+        copying.fill(connection, content, revision=manifest.revision)
+        found = trail.verify(connection, heads=[manifest.head] if manifest.head.place else [])
+        if isinstance(found, Broken):
+            raise InputError(f"the audit trail doesn't verify: {found.what}", field=str(folder))
+    return manifest
+
+
+def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
+    (draft / "tables").mkdir()
+    (draft / "photos").mkdir()
+    tables, digests = {}, []
+    with store.database.read() as connection:
+        for name in copying.table_names():
+            sums, n_rows = hashlib.sha256(), 0
+            with _table_path(draft, name).open("wb") as file:
+                for row in copying.rows_of(connection, name):
+                    line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+                    sums.update(line)
+                    n_rows += 1
+                    file.write(line)
+                    if name == "photos":
+                        digests.append(row["digest"])
+                file.flush()
+                os.fsync(file.fileno())
+            tables[name] = TableFile(n_rows=n_rows, sha256=sums.hexdigest())
+        head, revision = trail.head(connection), current_revision(connection) or ""
+    for digest in digests:
+        with _photo_path(draft, digest).open("wb") as file:
+            file.write(photos.get(digest))
+            file.flush()
+            os.fsync(file.fileno())
+    manifest = Manifest(
+        created_at=datetime.now(UTC), revision=revision, tables=tables, photos=tuple(digests), head=head
+    )
+    with (draft / _MANIFEST).open("w", encoding="utf-8") as text:
+        text.write(manifest.model_dump_json(indent=1))
+        text.flush()
+        os.fsync(text.fileno())
+    return manifest
+
+
+def _verified(folder: Path) -> Manifest:
+    """Return the manifest once every table's file is what it says. Raises InputError."""
+    try:
+        manifest = Manifest.model_validate_json((folder / _MANIFEST).read_bytes())
+        for name, expected in manifest.tables.items():
+            with _table_path(folder, name).open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != expected.sha256:
+                    raise InputError(f"{name} was altered", field=str(folder))
+    except (OSError, ValidationError) as error:
+        raise InputError(f"is no whole backup: {error}", field=str(folder)) from error
+    return manifest
+
+
+def _rows(folder: Path, name: str) -> Iterator[Row]:
+    with _table_path(folder, name).open("rb") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _table_path(folder: Path, name: str) -> Path:
+    if not name.replace("_", "").isalnum():
+        raise InputError(f"{name!r} is no table", field=str(folder))
+    return folder / "tables" / f"{name}.jsonl"
+
+
+def _photo_path(folder: Path, digest: str) -> Path:
+    name = digest.removeprefix("sha256:")
+    if not name.isalnum():
+        raise PhotoCorruptError(digest)
+    return folder / "photos" / name
