@@ -1,0 +1,154 @@
+"""Promise 7: no code runs on loading a model; what is poisoned is refused, and the old model keeps serving.
+
+Every poison would leave a canary file behind if anything in it ran. Model folders hold safetensors and JSON only; a
+skops file is of a kind that is never loaded, whatever its types.
+"""
+
+import io
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import skops.io
+
+from models.chat import ChatClassifier
+from models.errors import ReviewError
+from models.listing import ListingMatcher
+from models.photo import DamageClassifier
+from models.registry import SHIPPED_DIR, ModelRegistry, verified_manifest, write_manifest
+from models.ruling import RulingClassifier
+from serving.champion import ChampionKeeper
+from serving.house import House
+from tests.serving.test_champion import keeper, registry, three_models  # noqa: F401  fixtures
+
+
+class Canary:
+    """Unpickled, it runs a command that leaves a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], int], tuple[str]]:
+        return os.system, (f"touch {self.path}",)
+
+
+class Foreign:
+    """A type that no trusted list names."""
+
+    def __init__(self) -> None:
+        self.number = 1
+
+
+def poison(canary: Path) -> bytes:
+    return pickle.dumps(Canary(canary))
+
+
+def foreign_skops() -> bytes:
+    return bytes(skops.io.dumps(Foreign()))
+
+
+def pinned(folder: Path) -> Path:
+    """Pin a folder's files anew, as somebody would who can write the manifest too."""
+    write_manifest(folder, calibrated_on="simulated", trained_at=datetime.now(UTC))
+    return folder
+
+
+@pytest.fixture
+def canary(tmp_path: Path) -> Path:
+    return tmp_path / "canary"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(SHIPPED_DIR, tmp_path / "model"))
+
+
+def test_the_poison_would_work(canary: Path) -> None:
+    pickle.loads(poison(canary))  # noqa: S301  what the tests below show never happens
+    assert canary.exists()
+
+
+@pytest.mark.parametrize("name", ["evil.pkl", "evil.joblib", "evil.pt", "evil.bin", "evil.npy", "ruling/evil.skops"])
+def test_a_file_of_another_kind_is_refused_even_if_pinned(folder: Path, canary: Path, name: str) -> None:
+    (folder / name).write_bytes(foreign_skops() if name.endswith("skops") else poison(canary))
+    with pytest.raises(ReviewError, match="of a kind that is never loaded"):
+        verified_manifest(pinned(folder))
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "load"),
+    [
+        ("damage/head.safetensors", lambda folder: DamageClassifier.load(folder / "damage")),
+        ("damage/head.json", lambda folder: DamageClassifier.load(folder / "damage")),
+        ("listing/matcher.safetensors", lambda folder: ListingMatcher.load(folder / "listing")),
+        ("listing/matcher.json", lambda folder: ListingMatcher.load(folder / "listing")),
+        ("ruling/ruling.json", lambda folder: RulingClassifier.load(folder / "ruling")),
+        ("chat/heads.safetensors", lambda folder: ChatClassifier.load(folder / "chat", cache_dir=folder)),
+    ],
+)
+def test_a_pickle_under_an_allowed_name_is_refused_even_if_pinned(
+    folder: Path, canary: Path, name: str, load: Callable[[Path], object]
+) -> None:
+    (folder / name).write_bytes(poison(canary))
+    verified_manifest(pinned(folder))
+    with pytest.raises(ReviewError):
+        load(folder)
+    assert not canary.exists()
+
+
+def test_a_file_that_is_not_the_pinned_one_is_refused(folder: Path, canary: Path) -> None:
+    (folder / "ruling" / "ruling.json").write_bytes(poison(canary))
+    with pytest.raises(ReviewError, match="sha256 differs"):
+        verified_manifest(folder)
+    assert not canary.exists()
+
+
+def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, canary: Path) -> None:
+    manifest = json.loads((folder / "manifest.json").read_text())
+    outside = folder.parent / "outside.safetensors"
+    outside.write_bytes(poison(canary))
+    manifest["files"]["../outside.safetensors"] = "0" * 64
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(ReviewError, match="differ in"):
+        verified_manifest(folder)
+    assert not canary.exists()
+
+
+@pytest.mark.parametrize("content", ["a pickle", "a skops file", "a torch archive"])
+def test_the_old_model_keeps_serving_when_the_new_one_is_poisoned(
+    keeper: ChampionKeeper,  # noqa: F811
+    registry: ModelRegistry,  # noqa: F811
+    scoring_house: House,
+    canary: Path,
+    content: str,
+    measured: Callable[[str], None],
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+    if content == "a torch archive":
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save(Canary(canary), buffer)
+        data = buffer.getvalue()
+    else:
+        data = poison(canary) if content == "a pickle" else foreign_skops()
+    source = Path(registry.numbered(3).source.removeprefix("file://"))
+    path = source / "ruling" / "ruling.json"
+    before, manifest = path.read_bytes(), (source / "manifest.json").read_bytes()
+    path.write_bytes(data)
+    try:
+        pinned(source)
+        registry.promote(3, by="lead-li")
+        assert not keeper.look()
+    finally:
+        path.write_bytes(before)
+        (source / "manifest.json").write_bytes(manifest)
+    assert (scoring_house.scoring.model_version, canary.exists()) == (first, False)
+    measured(f"{content} in a promoted model: refused, canary absent, the old model at work")
