@@ -17,7 +17,7 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_PHOTO_BYTES = 20_000_000
 MAX_PHOTO_PIXELS = 40_000_000
 # What Pillow's decoders and its reading of EXIF raise on damaged bytes.
-_DECODER_ERRORS = (
+DECODER_ERRORS = (
     OSError,
     ValueError,
     SyntaxError,
@@ -77,7 +77,7 @@ def open_photo(
         raise ImageTooLargeError("photo has too many pixels") from error
     except UnidentifiedImageError as error:
         raise ImageUnreadableError("photo is not a JPEG, PNG or WEBP") from error
-    except _DECODER_ERRORS as error:
+    except DECODER_ERRORS as error:
         raise ImageUnreadableError(f"photo is damaged: {error}") from error
 
 

@@ -13,7 +13,18 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
 from fastapi.staticfiles import StaticFiles
 
-from serving.api import backlogs, cases, corrections, decisions, desk, health, people, photos, suggestions
+from serving.api import (
+    backlogs,
+    cases,
+    corrections,
+    decisions,
+    desk,
+    health,
+    people,
+    photo_checks,
+    photos,
+    suggestions,
+)
 from serving.api.documents import TAGS, install_document
 from serving.backlog_jobs import BacklogRunner
 from serving.champion import ChampionKeeper
@@ -96,7 +107,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 def _api(app: FastAPI) -> APIRouter:
     """The routes of more words come first: a case id may hold slashes."""
     router = APIRouter()
-    for part in (health, people, backlogs, photos, suggestions, decisions, corrections, desk, cases):
+    for part in (health, people, backlogs, photo_checks, photos, suggestions, decisions, corrections, desk, cases):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

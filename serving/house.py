@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from models.errors import InputError
 from models.privacy import Sealer
+from models.screenshot import ScreenshotReader
 from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
 from serving.courier import Courier
+from serving.inspection import Inspector
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
@@ -26,6 +28,7 @@ class House:
     scoring: Scoring
     gatekeeper: Gatekeeper
     backlogs: BacklogJobs
+    inspector: Inspector
     identity_provider: OidcProvider | None = None
     sealer: Sealer | None = None
 
@@ -37,6 +40,7 @@ class House:
             lease_s=self.settings.job_lease_s,
             max_attempts=self.settings.job_attempts,
             poll_s=self.settings.worker_poll_s,
+            inspector=self.inspector,
         )
 
     def courier(self) -> Courier | None:
@@ -95,6 +99,7 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
             lock_minutes=settings.lock_minutes,
         ),
         backlogs=_backlogs(settings),
+        inspector=Inspector(store, photos, reader=ScreenshotReader()),
         identity_provider=_identity_provider(settings),
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
     )

@@ -8,6 +8,7 @@ import threading
 
 from PIL import Image
 
+from models.fingerprint import features, to_bytes
 from models.images import open_photo
 from serving.photo_store import PhotoStore
 from serving.records import NewPhoto
@@ -30,8 +31,10 @@ class PhotoIntake:
 
     def keep(self, data: bytes) -> NewPhoto:
         """Check a photo and keep its bytes as filed. Raises ImageError, StorageError."""
-        width, height = self.check(data)
-        return NewPhoto(self.photos.put(data), len(data), width, height)
+        with self._turns:
+            image = open_photo(data, max_bytes=self.max_bytes).image
+            fingerprint = to_bytes(features(image).words)
+        return NewPhoto(self.photos.put(data), len(data), image.width, image.height, fingerprint)
 
     def original(self, digest: str) -> tuple[bytes, str]:
         """Return the bytes as filed and their media type. Raises PhotoCorruptError."""

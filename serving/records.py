@@ -268,10 +268,13 @@ class ScoreJob:
 
 @dataclass(frozen=True)
 class NewPhoto:
+    """fingerprint : of `models.fingerprint`, to know the photo again"""
+
     digest: str
     n_bytes: int
     width: int
     height: int
+    fingerprint: bytes | None = None
 
 
 @dataclass(frozen=True)

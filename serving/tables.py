@@ -67,6 +67,9 @@ photos = sa.Table(
     sa.Column("width", sa.Integer, nullable=False),
     sa.Column("height", sa.Integer, nullable=False),
     sa.Column("created_at", UtcTime, nullable=False),
+    # Of `models.fingerprint`; null on photos from before there were any.
+    sa.Column("fingerprint", sa.LargeBinary, nullable=True),
+    sa.Index(None, "created_at"),
 )
 
 case_photos = sa.Table(
@@ -78,9 +81,21 @@ case_photos = sa.Table(
     sa.Column("photo_id", sa.String(128), nullable=False),
     sa.Column("digest", sa.String(80), sa.ForeignKey("photos.digest"), nullable=False),
     sa.UniqueConstraint("case_key", "version", "photo_id"),
+    sa.Index(None, "digest"),
     sa.ForeignKeyConstraint(
         ["case_key", "version"], ["case_versions.case_key", "case_versions.version"], name="fk_case_photos_version"
     ),
+)
+
+photo_checks = sa.Table(
+    "photo_checks",
+    metadata,
+    key(),
+    ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "version"),
 )
 
 suggestions = sa.Table(

@@ -12,8 +12,9 @@ import structlog
 
 from models.privacy import mask
 from serving.case_files import read_case_file
+from serving.inspection import Inspector
 from serving.photo_store import PhotoStore
-from serving.records import ScoreJob
+from serving.records import ScoreJob, StoredVersion
 from serving.refusals import LeaseLostError, ScoringBusyError
 from serving.scoring import Scoring
 from serving.store import Store
@@ -25,7 +26,10 @@ log = structlog.get_logger(__name__)
 
 
 class ScoringWorker:
-    """lease_s : must exceed the time one case takes; poll_s : pause when there is nothing to do"""
+    """lease_s : must exceed the time one case takes; poll_s : pause when there is nothing to do
+
+    inspector : looks at the photos of a case once it is scored
+    """
 
     def __init__(
         self,
@@ -36,6 +40,7 @@ class ScoringWorker:
         lease_s: float,
         max_attempts: int,
         poll_s: float,
+        inspector: Inspector | None = None,
     ) -> None:
         self.store = store
         self.photos = photos
@@ -43,6 +48,7 @@ class ScoringWorker:
         self.lease_s = lease_s
         self.max_attempts = max_attempts
         self.poll_s = poll_s
+        self.inspector = inspector
         self.name = f"worker-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -99,6 +105,16 @@ class ScoringWorker:
         else:
             current = self.store.finish_job(job, suggestion, worker=self.name)
             log.info("scored", job=job.job_id, current=current, model_version=suggestion.model_version)
+            self._inspect(version)
+
+    def _inspect(self, version: StoredVersion) -> None:
+        """Look at the photos once the suggestion is out; trouble there costs nothing but the findings."""
+        if self.inspector is None or not version.digests:
+            return
+        try:
+            self.inspector.inspect(version)
+        except Exception:
+            log.exception("photo_checks_failed", case=version.case_key, version=version.version)
 
     def _retry_in(self, job: ScoreJob) -> float | None:
         if job.attempts >= self.max_attempts:

@@ -201,6 +201,19 @@ def privacy(
 
 
 @app.command()
+def fingerprints(
+    data: DataDir,
+    n_asked: Annotated[int, typer.Option("--photos", help="Photos changed and looked up.", min=1)] = 120,
+) -> None:
+    """Measure how well a photo is known again after cropping, mirroring and recompression."""
+    from training.evaluate_fingerprint import fingerprint_table, measure_fingerprints
+
+    figures = measure_fingerprints(_existing(data), n_asked=n_asked, progress=_dim)
+    console.print(f"{figures.n_indexed} photos in the index", markup=False)
+    console.print(fingerprint_table(figures), markup=False, soft_wrap=True)
+
+
+@app.command()
 def schema(out: Annotated[Path, typer.Option(help="Folder for the JSON Schemas.")]) -> None:
     """Write the JSON Schemas of the intake format, the suggestion and the outcome."""
     from models.domain import Case, Outcome, Suggestion

@@ -13,6 +13,7 @@ from typing import Literal
 from models.domain import Frozen
 from models.personal_numbers import Personal, PersonalKind
 from models.privacy import find_personal
+from training.shares import Share
 
 COVERED = 0.8
 KINDS: tuple[PersonalKind, ...] = ("phone", "id", "card", "email", "address", "name")
@@ -25,27 +26,6 @@ class PrivacyLine(Frozen):
     hard_negative: bool
     text: str
     spans: tuple[tuple[int, int, PersonalKind], ...]
-
-
-@dataclass(frozen=True)
-class Share:
-    """A share with its counts and 95 % Wilson interval."""
-
-    hits: int
-    n: int
-
-    @property
-    def value(self) -> float:
-        return self.hits / self.n if self.n else float("nan")
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        if not self.n:
-            return (0.0, 1.0)
-        z, p, n = 1.96, self.value, self.n
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5 / (1 + z * z / n)
-        return (max(0.0, middle - half), min(1.0, middle + half))
 
 
 @dataclass(frozen=True)
@@ -96,13 +76,8 @@ def privacy_table(figures: PrivacyFigures) -> str:
     """Return the figures as a Markdown table."""
     rows = ["| kind | recall | precision |", "|---|---|---|"]
     for kind in (*KINDS, "all"):
-        rows.append(f"| {kind} | {_said(figures.recall[kind])} | {_said(figures.precision[kind])} |")
-    return "\n".join([*rows, "", f"Hard negatives left untouched: {_said(figures.clean)}."])
-
-
-def _said(share: Share) -> str:
-    low, high = share.interval
-    return f"{share.value:.3f} ({low:.3f}–{high:.3f}, n {share.n})"
+        rows.append(f"| {kind} | {figures.recall[kind]} | {figures.precision[kind]} |")
+    return "\n".join([*rows, "", f"Hard negatives left untouched: {figures.clean}."])
 
 
 def _shares(hits: Counter[str], n: Counter[str]) -> dict[str, Share]:

@@ -131,7 +131,12 @@ def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None
     if known is None:
         connection.execute(
             photos.insert().values(
-                digest=photo.digest, n_bytes=photo.n_bytes, width=photo.width, height=photo.height, created_at=at
+                digest=photo.digest,
+                n_bytes=photo.n_bytes,
+                width=photo.width,
+                height=photo.height,
+                fingerprint=photo.fingerprint,
+                created_at=at,
             )
         )
 

@@ -27,6 +27,8 @@ DECIDERS = {Role.ARBITRATOR, Role.LEAD}
 OVERSEERS = {Role.LEAD, Role.AUDITOR}
 CLERKS = {Role.LEAD, Role.ENGINEER, Role.SERVICE}
 ALLOWED: dict[tuple[str, str], set[Role]] = {
+    ("get", f"{ONE}/photo-checks"): READERS,
+    ("post", f"{ONE}/photo-checks"): FILERS,
     ("get", "/api/v1/me"): set(Role),
     ("delete", "/api/v1/session"): set(Role),
     ("get", "/api/v1/metrics"): {Role.ENGINEER, Role.LEAD, Role.AUDITOR, Role.SERVICE},
@@ -61,7 +63,7 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("post", "/api/v1/switches"): {Role.LEAD, Role.ENGINEER},
     ("delete", "/api/v1/switches/{switch_id}"): {Role.LEAD, Role.ENGINEER},
 }
-BODILESS = ("/suggestion", "/hold", "/desk/next", "/send", "/cancel")
+BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel")
 OPEN_PAGES = {
     "/sign-in",
     "/sign-in/provider",

@@ -2,7 +2,8 @@
 
 from models.privacy import mask
 from training.config import DATASETS_DIR
-from training.evaluate_privacy import PrivacyLine, Share, measure_privacy, privacy_table, read_lines
+from training.evaluate_privacy import PrivacyLine, measure_privacy, privacy_table, read_lines
+from training.shares import Share
 
 
 def line(text: str, *spans: tuple[int, int, str]) -> PrivacyLine:

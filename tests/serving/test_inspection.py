@@ -1,0 +1,86 @@
+"""Photos are looked up among those of other cases; what is found is kept and moves nothing."""
+
+import io
+from typing import Any
+
+from PIL import Image, ImageOps
+
+from models.integrity import ReusedPhoto, ScreenshotText
+from serving.house import House
+from serving.inspection import Inspector
+from serving.records import CaseKey, Role, StoredVersion
+from tests.builders import build_case
+from tests.models.test_fingerprint import scene
+from tests.serving.conftest import user_of
+
+
+def jpeg(image: Image.Image, quality: int = 80) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=quality)
+    return out.getvalue()
+
+
+def file_case(house: House, case_id: str, image: Image.Image, *, role: str = "received", **order: Any) -> StoredVersion:
+    """Take in a case with one photo."""
+    photos = [{"photo_id": "p1", "role": role, "filed_by": "buyer"}]
+    case = build_case(case_id=case_id, photos=photos, order={"order_id": f"o-{case_id}", **order})
+    key = CaseKey(case.platform, case_id)
+    house.store.take_in(case, by=user_of(house, Role.SERVICE))
+    house.store.add_photo(key, "p1", house.photo_intake.keep(jpeg(image)), by=user_of(house, Role.SERVICE))
+    return house.store.version(key)
+
+
+def reused(house: House, version: StoredVersion) -> list[ReusedPhoto]:
+    found = house.inspector.inspect(version).findings
+    return [finding for finding in found if isinstance(finding, ReusedPhoto)]
+
+
+def test_a_cropped_mirrored_photo_of_another_buyer_is_told(house: House) -> None:
+    file_case(house, "A", scene(1), buyer_id="b-1")
+    file_case(house, "B", scene(2), buyer_id="b-2")
+    changed = ImageOps.mirror(scene(1).crop((40, 20, 460, 345)))
+    found = reused(house, file_case(house, "C", changed, buyer_id="b-3"))
+    assert [(item.other_case_id, item.same_buyer, item.same_seller, item.mirrored) for item in found] == [
+        ("A", False, True, True)
+    ]
+
+
+def test_the_same_bytes_are_told_too(house: House) -> None:
+    file_case(house, "A", scene(1))
+    assert [item.other_case_id for item in reused(house, file_case(house, "B", scene(1)))] == ["A"]
+
+
+def test_cases_of_one_order_may_share_their_photos(house: House) -> None:
+    file_case(house, "A", scene(1), order_id="o-1")
+    assert reused(house, file_case(house, "B", scene(1), order_id="o-1")) == []
+
+
+def test_a_sellers_listing_picture_may_stand_in_all_of_its_cases(house: House) -> None:
+    file_case(house, "A", scene(1), role="listing")
+    assert reused(house, file_case(house, "B", scene(1), role="listing")) == []
+    assert reused(house, file_case(house, "C", scene(1), role="before_shipping")) == []
+
+
+def test_a_photo_that_came_in_later_is_found_on_the_next_look(house: House) -> None:
+    first = file_case(house, "A", scene(1))
+    assert reused(house, first) == []
+    file_case(house, "B", scene(1))
+    assert [item.other_case_id for item in reused(house, first)] == ["B"]
+
+
+def test_personal_data_read_from_a_screenshot_is_masked_before_it_is_kept(house: House) -> None:
+    inspector = Inspector(house.store, house.photos, reader=lambda data: ["请退款到 13812345678"])
+    version = file_case(house, "A", scene(1), role="screenshot")
+    inspector.inspect(version)
+    kept = house.store.photo_checks.report_on(version)
+    assert kept is not None
+    assert kept.findings == (ScreenshotText(ref="p1", n_lines=1, absent=("请退款到 [phone]",)),)
+
+
+def test_a_photo_whose_file_is_gone_costs_only_its_own_findings(house: House) -> None:
+    file_case(house, "A", scene(1))
+    version = file_case(house, "B", scene(1).crop((20, 20, 470, 350)))
+    for path in house.photos.directory.rglob("*"):
+        if path.is_file():
+            path.unlink()
+    assert reused(house, version) == []
