@@ -20,6 +20,7 @@ from serving.api import (
     decisions,
     desk,
     health,
+    oversight,
     people,
     photo_checks,
     photos,
@@ -107,7 +108,19 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 def _api(app: FastAPI) -> APIRouter:
     """The routes of more words come first: a case id may hold slashes."""
     router = APIRouter()
-    for part in (health, people, backlogs, photo_checks, photos, suggestions, decisions, corrections, desk, cases):
+    for part in (
+        health,
+        people,
+        backlogs,
+        photo_checks,
+        photos,
+        suggestions,
+        decisions,
+        corrections,
+        desk,
+        oversight,
+        cases,
+    ):
         router.include_router(part.router)
 
     @router.get("/openapi.json", include_in_schema=False)

@@ -127,6 +127,7 @@ Filer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.SERVICE
 Scorer = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, Role.ENGINEER, Role.SERVICE, scope=Scope.SCORE))]
 Arbitrator = Annotated[Person, Depends(needs(Role.ARBITRATOR, Role.LEAD, scope=Scope.DECIDE))]
 Overseer = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, Role.ENGINEER, scope=Scope.READ))]
+Auditor = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, scope=Scope.READ))]
 Lead = Annotated[Person, Depends(needs(Role.LEAD, scope=Scope.DECIDE))]
 Switcher = Annotated[Person, Depends(needs(Role.LEAD, Role.ENGINEER, scope=Scope.DECIDE))]
 PageReader = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR))]

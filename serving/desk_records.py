@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from models.domain import Frozen, Identifier, Probability, ShortText, Text
+from models.domain import Decision, Frozen, Identifier, Probability, ShortText, Text
 from models.vocabulary import Claim, Party, Platform, Ruling, StatementLabel
 
 CorrectionKind = Literal["statement", "photo", "listing_match"]
@@ -152,3 +152,88 @@ class Precedents(Frozen):
 
     nearest: tuple[Precedent, ...]
     usual: Ruling | None = None
+
+
+class Share(Frozen):
+    """A share of n with its 95 % Wilson interval; null where there is nothing to count."""
+
+    value: Probability | None = None
+    low: Probability | None = None
+    high: Probability | None = None
+    n: int
+
+
+class PersonFigures(Frozen):
+    """upheld : share of this person's first rulings that a review or an appeal by somebody else kept"""
+
+    name: str
+    n_decisions: int
+    override_rate: Share
+    upheld: Share
+    median_seconds: float | None
+
+
+class Figures(Frozen):
+    """What a lead looks at. Right is what somebody else ruled later on the same case, on review or appeal.
+
+    override_rate : of decisions with the suggestion on screen, how many differ from it
+    blind_disagreement : of decisions made blind, how many differ from the suggestion nobody had seen
+    rubber_stamping : people override far less often than they disagree when blind
+    """
+
+    since: AwareDatetime
+    n_cases: int
+    person_alone: Share
+    person_with_machine: Share
+    machine_alone: Share
+    override_rate: Share
+    blind_disagreement: Share
+    rubber_stamping: bool
+    wrongly_for_buyer: Share
+    wrongly_for_seller: Share
+    consistency: Share
+    people: tuple[PersonFigures, ...]
+
+
+class DecisionRow(Frozen):
+    """A decision with where it stands. row : its place in the log"""
+
+    row: int
+    claim: Claim
+    state: Literal["standing", "withdrawn", "answered"]
+    decision: Decision
+
+
+class Pass(Frozen):
+    """A skip or a recusal, and why."""
+
+    platform: Platform
+    case_id: Identifier
+    kind: Literal["skip", "recusal"]
+    reason: str
+    by: str
+    at: AwareDatetime
+
+
+class AssignmentDraft(Frozen):
+    """Which waiting cases to deal to whom. preview : say what would happen and change nothing"""
+
+    people: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=200)]
+    claim: Claim | None = None
+    platform: Platform | None = None
+    language: Literal["zh", "en"] | None = None
+    at_most: Annotated[int, Field(ge=1, le=5_000)] = 50
+    preview: bool = True
+
+
+class Assigned(Frozen):
+    platform: Platform
+    case_id: Identifier
+    to: str
+
+
+class Assignment(Frozen):
+    """What was dealt; batch_id undoes it, null for a preview."""
+
+    batch_id: str | None
+    assigned: tuple[Assigned, ...]

@@ -11,7 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from models.domain import Case, DecisionDraft
 from serving.api.keys import KEY_NEEDED
-from serving.desk_records import AppealDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
+from serving.desk_records import AppealDraft, AssignmentDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
 from serving.errors import MEDIA_TYPE, Problem
 from serving.records import EvidenceDraft, WithdrawalDraft
 
@@ -22,6 +22,7 @@ TAGS = [
     {"name": "backlogs", "description": "Many cases at once, in the background."},
     {"name": "decisions", "description": "What a signed-in person decides. Append-only."},
     {"name": "desk", "description": "An arbitrator's day: holding cases, correcting the machine, notices, views."},
+    {"name": "oversight", "description": "For leads and auditors: figures, every decision, bulk assignment."},
     {"name": "people", "description": "Signing in and out."},
     {"name": "health", "description": "Is it alive, is it ready, its figures."},
 ]
@@ -87,6 +88,7 @@ _BODIES = (
     CorrectionDraft,
     StepAsideDraft,
     AppealDraft,
+    AssignmentDraft,
     NoticeText,
     SwitchDraft,
     Problem,

@@ -53,6 +53,7 @@ from serving.store.database import Database
 from serving.store.desk import Desk
 from serving.store.idempotency import RequestKeys
 from serving.store.outbox import Outbox
+from serving.store.oversight import Oversight
 from serving.store.photo_checks import PhotoChecks
 from serving.store.trail import Detail
 
@@ -73,6 +74,7 @@ class Store:
         self.outbox = Outbox(self.database)
         self.desk = Desk(self.database, self.policy)
         self.photo_checks = PhotoChecks(self.database)
+        self.oversight = Oversight(self.database)
 
     def migrate(self) -> None:
         """Bring the schema up to date, and chain what was written in the trail before there was a chain."""

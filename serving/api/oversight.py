@@ -1,0 +1,112 @@
+"""Leads and auditors over HTTP: figures, every decision as a stream, bulk assignment."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from fastapi.responses import StreamingResponse
+
+from models.domain import Frozen, Identifier
+from models.vocabulary import Claim, Platform
+from serving.api.documents import json_body_of
+from serving.deps import Auditor, JsonBody, Lead, StoreDep, parse_draft
+from serving.desk_records import Assignment, AssignmentDraft, DecisionRow, Figures
+from serving.errors import problem_responses
+from serving.records import QueueFilter
+
+router = APIRouter(tags=["oversight"])
+
+_COLUMNS = (
+    "decision_id",
+    "platform",
+    "case_id",
+    "case_version",
+    "stage",
+    "ruling",
+    "responsible",
+    "reason",
+    "distinguishes",
+    "decided_by",
+    "decided_at",
+    "suggestion_id",
+    "suggestion_shown",
+    "blind",
+    "agreed",
+    "four_eyes",
+    "model_version",
+    "review_seconds",
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Undone(Frozen):
+    n_cases: int
+
+
+@router.get("/figures", responses=problem_responses(401, 403, 422, 503))
+def get_figures(person: Auditor, store: StoreDep, days: Annotated[int, Query(ge=1, le=3650)] = 90) -> Figures:
+    """Person alone, person with the machine, machine alone; overrides, errors by party, consistency; with intervals."""
+    return store.oversight.figures(days=days)
+
+
+@router.get(
+    "/decisions/export",
+    response_class=StreamingResponse,
+    responses={
+        200: {"content": {"text/csv": {}, "application/jsonl": {}}, "description": "Every decision, oldest first."},
+        **problem_responses(401, 403, 422, 503),
+    },
+)
+def export_decisions(
+    person: Auditor,
+    store: StoreDep,
+    format: Literal["csv", "jsonl"] = "csv",
+    claim: Claim | None = None,
+    platform: Platform | None = None,
+) -> StreamingResponse:
+    """Stream every decision, standing or not, as CSV (cells that look like formulas are quoted) or JSON Lines."""
+    rows = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform))
+    body, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")
+    headers = {"Content-Disposition": f'attachment; filename="decisions.{format}"'}
+    return StreamingResponse(body, media_type=kind, headers=headers)
+
+
+@router.post(
+    "/assignments",
+    status_code=201,
+    responses=problem_responses(401, 403, 413, 422, 503, 507),
+    openapi_extra=json_body_of("AssignmentDraft", example={"people": ["zhang", "li"], "at_most": 20, "preview": True}),
+)
+def assign(person: Lead, body: JsonBody, store: StoreDep) -> Assignment:
+    """Deal the most urgent unassigned cases to people, the least loaded first. A preview changes nothing."""
+    return store.oversight.assign(parse_draft(AssignmentDraft, body), by=person.user)
+
+
+@router.delete("/assignments/{batch_id}", responses=problem_responses(401, 403, 404, 422, 503, 507))
+def undo_assignment(person: Lead, batch_id: Annotated[Identifier, Path()], store: StoreDep) -> Undone:
+    """Take a batch back. Cases decided or dealt anew since stay as they are."""
+    return Undone(n_cases=store.oversight.undo_assignment(batch_id, by=person.user))
+
+
+def _jsonl(rows: Iterator[DecisionRow]) -> Iterator[str]:
+    for row in rows:
+        yield row.model_dump_json() + "\n"
+
+
+def _csv(rows: Iterator[DecisionRow]) -> Iterator[str]:
+    yield "\ufeff" + _line(["claim", "state", *_COLUMNS, "refund_minor", "outbound_freight", "return_freight"])
+    for row in rows:
+        told = row.decision.model_dump(mode="json")
+        yield _line([row.claim, row.state, *(told[name] for name in _COLUMNS), *told["remedy"].values()])
+
+
+def _line(cells: list[object]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow([_safe(cell) for cell in cells])
+    return out.getvalue()
+
+
+def _safe(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
