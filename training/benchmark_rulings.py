@@ -135,7 +135,7 @@ def _simulated_section(suggester: Suggester, config: BenchmarkConfig, progress: 
             _party_table({"simulated": party_errors(scores)}),
             "Baselines and ablations, accuracy of the likeliest ruling on "
             f"{n_ablated} of them; without a piece, the same model rules on what is left:",
-            _ablation_table(classifier, cases),
+            ablation_table(classifier, cases),
             image("rulings-simulated-reliability", alt="Reliability of rulings on simulated disputes"),
         ),
         figures,
@@ -160,10 +160,11 @@ def _party_table(by_name: Mapping[str, Mapping[str, Figure]]) -> str:
     )
 
 
-def _ablation_table(classifier: RulingClassifier, cases: Sequence[SimulatedCase]) -> str:
+def ablation_table(classifier: RulingClassifier, cases: Sequence[SimulatedCase]) -> str:
     scored = score_simulated(classifier, cases)
     X, y_true = ruling_table(cases)
-    rules_alone = replace(scored, y_prob=np.exp(X[:, : len(RULINGS)]))
+    expected = np.exp(X[:, : len(RULINGS)])
+    rules_alone = replace(scored, y_prob=expected / expected.sum(axis=1, keepdims=True))
     rows: list[tuple[str, RulingScores]] = [
         ("classifier", scored),
         ("rules alone", rules_alone),
