@@ -17,6 +17,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Self
 
 import numpy as np
@@ -38,6 +39,7 @@ from models.photo_cells import (
     read_cells,
     to_pixels,
 )
+from models.photo_point import most_marked
 from models.photo_types import TypeExpert, nearest_distance, with_experts
 
 CLIP = 6.0
@@ -57,7 +59,7 @@ class DamageScore:
     region : (x0, y0, x1, y1) around the hottest damage, original pixels; None where no cell stands out
     heat_map : shape (28, 28) over the letterboxed square, in [0, 1]; 0 on padding
     out_of_distribution : how unfamiliar the photo is, in [0, 1]; 0.5 is passed by 1 in 20 known photos
-    hottest : (x, y) middle of the hottest cell, original pixels
+    hottest : (x, y) where damage most likely lies, original pixels
     raw : the logit of `probability`
     """
 
@@ -110,7 +112,7 @@ class DamageClassifier:
     Learned: `heads_` (arrays of each dense head), `narrow_cells_` and `wide_cells_` (numbers of hottest
     cells), `views_` (arrays that read the photo's summary), `calibration_`, `codes_` (n_photos, n_dims) of
     known photos and `distances_` (n_photos,) of each to its neighbours, ascending; `types_`, experts on single
-    product types, at first none.
+    product types, at first none; `pointer_`, arrays that say where a mark lies, none where no marks were boxed.
     """
 
     heads_: tuple[Mapping[str, Array], ...]
@@ -121,6 +123,7 @@ class DamageClassifier:
     codes_: Array
     distances_: Array
     types_: tuple[TypeExpert, ...] = ()
+    pointer_: Mapping[str, Array] = MappingProxyType({})
 
     def __init__(self, *, encoder_digest: str | None = None, region_share: float = 0.5) -> None:
         self.encoder_digest = encoder_digest
@@ -138,7 +141,7 @@ class DamageClassifier:
             region=self._region(heat, (row, column), features),
             heat_map=heat,
             out_of_distribution=self._unfamiliarity(reading.code),
-            hottest=to_pixels(column + 0.5, row + 0.5, features),
+            hottest=to_pixels(*self._point(features, logits, (row, column)), features),
             raw=raw,
         )
 
@@ -168,6 +171,7 @@ class DamageClassifier:
         arrays |= {f"view.{name}": values for name, values in self.views_.items()}
         arrays = {name: np.ascontiguousarray(values, np.float32) for name, values in arrays.items()}
         arrays["distances"] = np.ascontiguousarray(self.distances_, np.float32)
+        arrays |= {f"point.{name}": values for name, values in self.pointer_.items()}
         for place, expert in enumerate(self.types_):
             arrays |= {f"type.{place}.{name}": values for name, values in expert.arrays().items()}
         codes = {"codes": np.ascontiguousarray(self.codes_, np.float16)}
@@ -203,6 +207,7 @@ class DamageClassifier:
             classifier.views_ = _named(arrays, "view.")
             classifier.codes_ = arrays["codes"].astype(np.float32)
             classifier.distances_ = arrays["distances"]
+            classifier.pointer_ = _named(arrays, "point.")
             classifier.types_ = tuple(
                 TypeExpert.of_arrays(product, _named(arrays, f"type.{place}."))
                 for place, product in enumerate(settings.get("types", []))
@@ -210,6 +215,12 @@ class DamageClassifier:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"damage weights in {folder} can't be read: {error}") from error
         return classifier
+
+    def _point(self, features: PhotoFeatures, logits: Array, peak: tuple[int, int]) -> tuple[float, float]:
+        """Return column and row, in cells, of the likeliest mark: by the pointer, or the middle of the hottest cell."""
+        if self.pointer_:
+            return most_marked(features, self.pointer_, logits)
+        return peak[1] + 0.5, peak[0] + 0.5
 
     def _unfamiliarity(self, code: Array) -> float:
         known = float(np.quantile(self.distances_, _KNOWN_QUANTILE))

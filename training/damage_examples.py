@@ -127,11 +127,11 @@ def drawn_examples(
         if photo.damaged:
             pixels = erase_boxes(pixels, photo.boxes, rng)
         pixels, _ = reframe(pixels, [], rng)
-        yield Example(_vary(pixels, rng), np.zeros(pixels.shape[:2]), False, photo, DRAWN)
+        yield Example(vary(pixels, rng), np.zeros(pixels.shape[:2]), False, photo, DRAWN)
         for _ in range(counts.harms):
             harmed = damage_photo(pixels, rng)
             if harmed.kind:
-                yield Example(_vary(harmed.pixels, rng), harmed.mask, True, photo, DRAWN)
+                yield Example(vary(harmed.pixels, rng), harmed.mask, True, photo, DRAWN)
     for photo in _choose_damaged(photos, counts, rng):
         pixels = open_pixels(photo, long_side=counts.long_side)
         marks = mark_boxes(pixels, photo.boxes)
@@ -140,7 +140,7 @@ def drawn_examples(
         framed, (framed_marks,) = reframe(pixels, [marks], rng)
         if framed_marks.sum() < 0.7 * marks.sum():
             framed, framed_marks = pixels, marks
-        yield Example(_vary(framed, rng), framed_marks if photo.boxes else None, True, photo, VARIED)
+        yield Example(vary(framed, rng), framed_marks if photo.boxes else None, True, photo, VARIED)
 
 
 def encode_examples(examples: Iterable[Example], encoder: Encoder) -> ExampleTable:
@@ -201,7 +201,8 @@ def _marks_by_cell(marks: Mask | None, features: PhotoFeatures) -> NDArray[np.bo
     return np.asarray(square.reshape(GRID, step, GRID, step).max((1, 3)) > 0.3)
 
 
-def _vary(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def vary(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+    """Return the photo changed harmlessly, now and then with a ruler or a label on it."""
     if rng.random() < 0.12:
         pixels = draw_ruler(pixels, rng)
     if rng.random() < 0.12:

@@ -52,7 +52,7 @@ class HeadSettings:
 
     width: int = 64
     top_cells: int = 7
-    wide_cells: int = 60
+    wide_cells: int = GRID * GRID
     passes: float = 2.0
     n_heads: int = 2
     pairs: int = 16

@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 from models.photo import SUMMARY_CLIP
 from models.photo_cells import N_POOLED
 from models.photo_types import N_NEIGHBOURS
-from training.damage_examples import DRAWN, ExampleTable
+from training.damage_examples import AS_TAKEN, DRAWN, ExampleTable
 
 Rows = NDArray[np.intp]
 Floats = NDArray[np.float64]
@@ -66,6 +66,12 @@ def fit_codes(pooled: NDArray[np.float32]) -> tuple[Views, NDArray[np.float32], 
     return views, codes.astype(np.float32), np.sort(1 - nearest.mean(1)).astype(np.float32)
 
 
+def place(code_views: Views, pooled: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the unit codes, (n, n_dims), of averaged head maps, (n, 1280), as the classifier codes them."""
+    codes = ((pooled - code_views["code.mean"]) / code_views["code.std"]) @ code_views["code.axes"]
+    return np.asarray(codes / (np.linalg.norm(codes, axis=1, keepdims=True) + 1e-6), np.float32)
+
+
 def pooled_part(summary: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the averaged head maps, (n, 1280), out of summaries (n, 3328)."""
     return summary[:, :N_POOLED]
@@ -89,12 +95,44 @@ def _twin_direction(
 
 
 def _expert(table: ExampleTable, rows: Rows, scaled: Floats, *, drawn_share: float) -> NDArray[np.float32]:
-    """Return a logistic regression of damage on the summary, mostly on real photos."""
-    drawn = table.origin[rows] == DRAWN
-    weight = np.where(drawn, drawn_share / max(1, drawn.sum()), (1 - drawn_share) / max(1, (~drawn).sum()))
+    """Return the mean of two logistic regressions of damage, each in units of its spread over real photos.
+
+    One reads the whole summary of real and, weighing little, drawn photos; the other the averaged head map of photos
+    as taken alone. Product types weigh as the root of their number of photos.
+    """
+    real = table.origin[rows] != DRAWN
+    taken = table.origin[rows] == AS_TAKEN
+    damaged = table.damaged[rows]
+    weight = np.zeros(len(rows))
+    weight[real] = (1 - drawn_share) * _even_weights(table.product[rows][real], damaged[real])
+    if (~real).any():
+        weight[~real] = drawn_share / (~real).sum()
+    wide = LogisticRegression(C=0.05, max_iter=300)
+    wide.fit(scaled, damaged, sample_weight=_halve(weight, damaged) * len(rows))
+    if len(set(damaged[taken])) < 2:
+        return np.asarray(wide.coef_[0], np.float32)
+    direction = wide.coef_[0] / (float((scaled[taken] @ wide.coef_[0]).std()) + 1e-6)
+    pooled = scaled[taken][:, :N_POOLED]
+    weight = _halve(_even_weights(table.product[rows][taken], damaged[taken]), damaged[taken])
+    plain = LogisticRegression(C=0.01, max_iter=300).fit(pooled, damaged[taken], sample_weight=weight * taken.sum())
+    direction[:N_POOLED] += plain.coef_[0] / (float((pooled @ plain.coef_[0]).std()) + 1e-6)
+    return np.asarray(direction, np.float32)
+
+
+def _even_weights(product: NDArray[np.str_], damaged: NDArray[np.bool_]) -> Floats:
+    """Return weights that sum to 1: each type and outcome weighs as the root of its number of photos."""
+    weight = np.zeros(len(product))
+    for name in np.unique(product):
+        for outcome in (True, False):
+            group = (product == name) & (damaged == outcome)
+            weight[group] = 1 / np.sqrt(max(1, group.sum()))
+    return np.asarray(weight / weight.sum(), np.float64)
+
+
+def _halve(weight: Floats, damaged: NDArray[np.bool_]) -> Floats:
+    """Return the weights scaled so that damaged and intact photos weigh half each."""
+    halved = weight.copy()
     for outcome in (True, False):
-        group = table.damaged[rows] == outcome
-        weight[group] *= 0.5 / weight[group].sum()
-    model = LogisticRegression(C=0.05, max_iter=200)
-    model.fit(scaled, table.damaged[rows], sample_weight=weight * len(rows))
-    return np.asarray(model.coef_[0], np.float32)
+        group = damaged == outcome
+        halved[group] *= 0.5 / max(float(halved[group].sum()), 1e-12)
+    return halved

@@ -259,6 +259,12 @@ _KINDS: tuple[tuple[Callable[[Scene], DamagedPhoto | None], float], ...] = (
 )
 
 
+def draw_mark(scene: Scene) -> DamagedPhoto:
+    """Return the photo with a stain, a scuff or a hole on it, as garments show them."""
+    draw = (_stain, _scuff, puncture)[int(scene.rng.choice(3, p=[0.75, 0.175, 0.075]))]
+    return draw(scene)
+
+
 def damage_photo(pixels: Pixels, rng: np.random.Generator) -> DamagedPhoto:
     """Return the photo with one to three kinds of damage drawn on it.
 

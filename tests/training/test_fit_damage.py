@@ -13,6 +13,7 @@ from models.encoders import PhotoFeatures, letterbox
 from models.errors import CalibrationError, CaseFormatError
 from models.photo import DamageClassifier
 from models.photo_cells import GRID, N_SUMMARY
+from models.photo_point import most_marked
 from training.damage_data import (
     DamagePhoto,
     erase_boxes,
@@ -22,10 +23,13 @@ from training.damage_data import (
 )
 from training.damage_examples import DRAWN, ExampleCounts, ExampleTable, drawn_examples
 from training.damage_head import HeadSettings
+from training.damage_pointer import PointerSettings, fit_pointer
+from training.damage_types import adapt_to_photos
 from training.damage_views import fit_views, read_views
 from training.evaluate_damage import damage_figures, score_test_photos
 from training.fit_damage import (
     ERROR_RATES_FILE,
+    LEFT_OUT_FILE,
     FittedDamage,
     encode_training,
     fit_table,
@@ -132,6 +136,26 @@ def test_error_rates_are_probabilities_of_types_left_out(fitted: FittedDamage, t
     assert all(0 <= value <= 1 for values in rates.values() for value in values)
 
 
+def test_a_type_learned_from_its_photos_is_kept_with_the_weights(
+    fitted: FittedDamage, train_photos: list[DamagePhoto], tmp_path: Path
+) -> None:
+    cups = [photo for photo in train_photos if photo.product == "cup"]
+    adapted = adapt_to_photos(fitted.classifier, cups, TinyEncoder())
+    adapted.save(tmp_path)
+    loaded = DamageClassifier.load(tmp_path)
+    features = TinyEncoder().encode(Image.open(cups[0].path))
+    assert [expert.product for expert in loaded.types_] == ["cup"]
+    assert loaded.score(features).raw == pytest.approx(adapted.score(features).raw, abs=0.02)
+    assert fitted.classifier.types_ == ()
+
+
+def test_figures_on_types_left_out_are_kept_with_the_weights(fitted: FittedDamage, tmp_path: Path) -> None:
+    fitted.save(tmp_path)
+    left_out = json.loads((tmp_path / LEFT_OUT_FILE).read_text())
+    assert set(left_out) == set(COLOURS)
+    assert all(0 <= figures["auroc"] <= 1 and figures["n"] == 14 for figures in left_out.values())
+
+
 def test_fewer_than_two_types_with_both_classes_are_refused(train_photos: list[DamagePhoto]) -> None:
     cups = [photo for photo in train_photos if photo.product == "cup"]
     with pytest.raises(CalibrationError):
@@ -234,3 +258,25 @@ def test_goods_are_optional(tmp_path: Path) -> None:
 def test_cells_are_as_many_as_the_classifier_reads() -> None:
     features = TinyEncoder().encode(Image.new("RGB", (64, 32)))
     assert features.maps["stride16"].shape[-1] == GRID
+
+
+def test_the_pointer_learns_where_small_marks_lie(data_dir: Path, train_photos: list[DamagePhoto]) -> None:
+    cups = []
+    rng = np.random.default_rng(8)
+    for number in range(12):
+        pixels = np.clip(rng.normal(200, 3, (96, 96, 3)), 0, 255).astype(np.uint8)
+        row, column = (int(place) for place in rng.integers(16, 80, 2))
+        pixels[row - 4 : row + 4, column - 4 : column + 4] = 20
+        path = data_dir / f"marked{number}.png"
+        Image.fromarray(pixels).save(path)
+        box = ((column - 4) / 96, (row - 4) / 96, (column + 4) / 96, (row + 4) / 96)
+        cups.append(DamagePhoto(path, "cup", damaged=True, source="drawn", split="train", boxes=(box,)))
+    pointer = fit_pointer(cups[:8], encoder=TinyEncoder(), settings=PointerSettings(variants=1, long_side=96))
+    hits = 0
+    for cup in cups[8:]:
+        features = TinyEncoder().encode(Image.open(cup.path))
+        column, row = most_marked(features, pointer, np.zeros((GRID, GRID), np.float32))
+        x0, y0, x1, y1 = cup.boxes[0]
+        hits += x0 <= column / GRID <= x1 and y0 <= row / GRID <= y1
+    assert hits >= 3
+    assert fit_pointer([photo for photo in train_photos if not photo.boxes], encoder=TinyEncoder()) == {}
