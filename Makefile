@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-promises lint types train evaluate benchmark bench-speed schema screenshots system-packages clean
+.PHONY: setup demo test test-promises lint types train evaluate benchmark bench-desk bench-speed schema screenshots system-packages clean
 
 setup: $(STAMP)
 
@@ -54,6 +54,9 @@ benchmark: setup
 	$(BIN)/evidence-train benchmark --data $(DATA)
 
 # Everything in docs/performance.md; QUICK=1 takes minutes instead of hours.
+bench-desk: setup
+	$(BIN)/python -m bench.desk
+
 bench-speed: setup
 	$(BIN)/python -m bench.speed $(if $(QUICK),--quick)
 

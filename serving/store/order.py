@@ -2,7 +2,7 @@
 
 import re
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
@@ -22,22 +22,24 @@ _LATIN = re.compile(r"[A-Za-z]")
 
 def place(connection: Connection, case_key: int, case: Case, *, at: datetime) -> None:
     """Give a case its place by its own clock, which stood still while a party was asked for evidence."""
+    columns = standing(case, at=at, stood_still=_stood_still(connection, case_key))
+    connection.execute(cases.update().where(cases.c.id == case_key).values(**columns))
+
+
+def standing(case: Case, *, at: datetime, stood_still: timedelta = timedelta()) -> dict[str, Any]:
+    """Return the columns that order a case: what runs out when, and how much hangs on it."""
     pack = shipped_rule_book().pack_for(case, ruled_on=at.date())
     clock = running_clock(case, pack)
-    due_at = (clock.due_at if clock is not None else case.opened_at + _NO_CLOCK) + _stood_still(connection, case_key)
-    connection.execute(
-        cases.update()
-        .where(cases.c.id == case_key)
-        .values(
-            language=language_of(case),
-            due_at=due_at,
-            clock=f"{clock.name}:{clock.by_itself}" if clock is not None else None,
-            rule_pack=pack.name,
-            priority=priority(
-                due_at=due_at, paid_minor=case.order.paid_minor, currency=case.order.currency, uncertainty=None
-            ),
-        )
-    )
+    due_at = (clock.due_at if clock is not None else case.opened_at + _NO_CLOCK) + stood_still
+    return {
+        "language": language_of(case),
+        "due_at": due_at,
+        "clock": f"{clock.name}:{clock.by_itself}" if clock is not None else None,
+        "rule_pack": pack.name,
+        "priority": priority(
+            due_at=due_at, paid_minor=case.order.paid_minor, currency=case.order.currency, uncertainty=None
+        ),
+    }
 
 
 def _stood_still(connection: Connection, case_key: int) -> timedelta:
