@@ -15,6 +15,9 @@ OFFERED_REMEDY = {
     StatementLabel.OFFERS_REPLACEMENT: Ruling.REPLACE,
 }
 
+_NAMED_REMEDY = {Ruling.REPLACE: "asks_replacement", Ruling.RETURN_AND_REFUND: "asks_return"}
+_SAYS_NO = 0.2
+_NAMES_ANOTHER = 0.3
 _HEARD = 0.1
 _OFFERED = 0.5
 _EARLIER = 0.35  # how far an offer counts as the one accepted when another came after it
@@ -105,7 +108,7 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
     most 1.
     """
     found: dict[Ruling, list[Weighted]] = {remedy: [] for remedy in OFFERED_REMEDY.values()}
-    for ref, remedy, probability in _accepted_offers(evidence):
+    for ref, remedy, probability in _accepted_offers(evidence, cues):
         found[remedy].append((ref, probability))
     refused_later = _events(evidence, ProcedureEventKind.REFUSED)
     for ref, place in _events(evidence, ProcedureEventKind.AGREED):
@@ -165,8 +168,10 @@ def _without_dangerous_returns(
     }
 
 
-def _accepted_offers(evidence: CaseEvidence) -> list[tuple[str, Ruling, float]]:
+def _accepted_offers(evidence: CaseEvidence, cues: CueBook) -> list[tuple[str, Ruling, float]]:
     """Return (ref of the acceptance, remedy, probability) of chat offers taken later in the chat.
+
+    An answer that says no, or names another remedy than the one offered, takes it only as far as its label is sure.
 
     A side's own account is written afterwards: what it offers or accepts is no agreement.
     """
@@ -181,6 +186,7 @@ def _accepted_offers(evidence: CaseEvidence) -> list[tuple[str, Ruling, float]]:
     made: dict[Ruling, float] = {}
     latest: dict[Ruling, float] = {}
     latest_place, loudest = -1, 0.0
+    texts = {message.message_id: message.text for message in evidence.case.chat}
     for statement, _, accepted in evidence.said(StatementLabel.ACCEPTS_OFFER, by=Speaker.BUYER):
         while offers and offers[-1][0] < statement.place:
             place, remedy, offered = offers.pop()
@@ -192,7 +198,16 @@ def _accepted_offers(evidence: CaseEvidence) -> list[tuple[str, Ruling, float]]:
         if accepted < _HEARD or statement.place < 0:
             continue
         for remedy, offered in made.items():
-            weight = accepted * max(latest.get(remedy, 0.0), _EARLIER * offered)
+            fits = _words_fit(texts.get(statement.ref, ""), remedy, cues)
+            weight = accepted * fits * max(latest.get(remedy, 0.0), _EARLIER * offered)
             if weight > strongest.get(remedy, ("", remedy, 0.0))[2]:
                 strongest[remedy] = (statement.ref, remedy, weight)
     return list(strongest.values())
+
+
+def _words_fit(text: str, remedy: Ruling, cues: CueBook) -> float:
+    """Return how well an answer's own words fit taking an offer of `remedy`, in (0, 1]."""
+    if cues.has("turns_down", text):
+        return _SAYS_NO
+    named = [other for other, cue in _NAMED_REMEDY.items() if cues.has(cue, text)]
+    return 1.0 if not named or remedy in named else _NAMES_ANOTHER

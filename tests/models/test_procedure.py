@@ -82,6 +82,12 @@ def test_a_video_already_filed_is_not_outstanding() -> None:
     assert outstanding(chat=[message(0, "buyer", "我有开箱视频")], documents=video) == 0
 
 
+def test_proof_the_other_side_has_seen_or_that_came_with_the_message_is_not_outstanding() -> None:
+    with_clip = {**message(0, "buyer", "视频在这"), "photo_ids": ["p1"]}
+    photos = [{"photo_id": "p1", "role": "received", "filed_by": "buyer"}]
+    assert outstanding(chat=[with_clip, message(1, "seller", "录像看到了")], photos=photos) == 0
+
+
 def test_an_offer_taken_is_an_agreement_and_cites_the_acceptance() -> None:
     found = agreed(said("seller", {OFFERS_PARTIAL: 0.9}, place=0), said("buyer", {ACCEPTS: 0.8}, place=1))
     assert found[Ruling.PARTIAL_REFUND].probability == pytest.approx(0.72)
@@ -103,6 +109,26 @@ def test_the_offer_accepted_is_the_latest_one() -> None:
         said("buyer", {ACCEPTS: 0.9}, place=2),
     )
     assert found[Ruling.RETURN_AND_REFUND].probability > 2 * found[Ruling.PARTIAL_REFUND].probability
+
+
+@pytest.mark.parametrize(
+    ("answer", "offered", "taken"),
+    [
+        ("行 就这样", OFFERS_PARTIAL, True),
+        ("不行 我要换", OFFERS_PARTIAL, False),
+        ("那你补发一个啊", OFFERS_PARTIAL, False),
+        ("运费我出 退货就行", OFFERS_PARTIAL, False),
+        ("退货可以", OFFERS_RETURN, True),
+        ("No thanks.", OFFERS_PARTIAL, False),
+        ("ok, that works", OFFERS_PARTIAL, True),
+    ],
+)
+def test_an_answer_that_says_no_or_names_another_remedy_hardly_takes_the_offer(
+    answer: str, offered: StatementLabel, taken: bool
+) -> None:
+    chat = [message(0, "seller", "…"), message(1, "buyer", answer)]
+    found = agreed(said("seller", {offered: 0.95}, place=0), said("buyer", {ACCEPTS: 0.95}, place=1), chat=chat)
+    assert (max(finding.probability for finding in found.values()) > 0.5) is taken
 
 
 def test_a_later_change_of_mind_does_not_undo_an_agreement() -> None:
