@@ -18,6 +18,8 @@ FINGERPRINT_SIDE = 384
 _ASKED_SIDES = (256, 384, 576)
 N_TABLES, _BITS = 3, 16
 _N_FEATURES = 200
+# A strip this narrow holds no corner whole; OpenCV fails on its smaller copies.
+_MIN_SIDE = 40
 _MIN_VOTES = 4
 _MAX_CANDIDATES = 4
 _COMMON_WORD = 60
@@ -72,6 +74,8 @@ def features(image: Image.Image, *, mirrored: bool = False, side: int = FINGERPR
     scale = side / max(image.size)
     small = image.convert("L").resize([max(1, round(side * scale)) for side in image.size], Image.Resampling.LANCZOS)
     grey = np.ascontiguousarray(ImageOps.mirror(small) if mirrored else small, dtype=np.uint8)
+    if min(grey.shape) < _MIN_SIDE:
+        return Features(grey, np.zeros((0, 2), np.float32), np.zeros((0, 32), np.uint8))
     found, descriptors = cv2.ORB.create(nfeatures=_N_FEATURES, fastThreshold=5, edgeThreshold=15).detectAndCompute(
         grey, None
     )

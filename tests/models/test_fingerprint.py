@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageOps
 
-from models.fingerprint import PhotoIndex, features, from_bytes, same_photo, to_bytes
+from models.fingerprint import PhotoIndex, asked_views, features, from_bytes, same_photo, to_bytes
 
 
 def scene(seed: int) -> Image.Image:
@@ -72,6 +72,13 @@ def test_a_photo_without_corners_is_never_recognised(index: PhotoIndex) -> None:
     blank = features(Image.new("RGB", (200, 200), "white"))
     assert index.candidates(blank.words) == []
     assert same_photo(blank, blank) is None
+
+
+@pytest.mark.parametrize("size", [(64, 29_232), (29_232, 64), (1, 1), (1, 5_000), (380, 39)])
+def test_a_photo_of_any_shape_has_a_fingerprint_or_an_empty_one(size: tuple[int, int]) -> None:
+    image = scene(1).resize(size)
+    assert features(image).words.shape[0] == 3
+    assert [found.words.shape[0] for found, _ in asked_views(image)] == [3] * 6
 
 
 def test_fingerprints_go_into_bytes_and_back() -> None:

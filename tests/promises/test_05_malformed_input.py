@@ -1,0 +1,243 @@
+"""Promise 5: malformed input gives no 5xx, no crash, bounded memory and time; pixel bombs are refused undecoded."""
+
+import io
+import json
+import random
+import struct
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from PIL import Image
+
+from models.photo_metadata import read_metadata
+from serving.backlog.reading import read_entries
+from serving.backlog.sources import find_sources
+from serving.house import House
+from serving.records import Role
+from tests.builders import build_case, photo_bytes
+from tests.models.test_photo_metadata import with_exif
+from tests.serving.conftest import Headers, headers_of
+
+CASES = "/api/v1/cases"
+PHOTO = f"{CASES}/taobao/TB-1/photos/p1"
+SHORT, LONG = 60, 2_500
+MAX_SECONDS, MAX_GROWTH = 1.0, 100_000_000
+HOSTILE = (
+    "\x00",
+    "\ud800",
+    "' OR 1=1 --",
+    "../../../etc/passwd",
+    "=HYPERLINK(1)",
+    "<script>alert(1)</script>",
+    "\u202egnp.exe",
+    "A" * 30_000,
+    -1,
+    10**400,
+    1e308,
+    None,
+    True,
+    [],
+    {},
+    [[[[]]]],
+    "9999-99-99T99:99:99Z",
+)
+
+Send = Callable[[TestClient, Headers, bytes], Any]
+
+
+def bitten(data: bytes, rng: random.Random) -> bytes:
+    """Return the bytes cut, changed, doubled or filled up somewhere."""
+    place = rng.randrange(len(data))
+    match rng.randrange(5):
+        case 0:
+            return data[:place]
+        case 1:
+            return data[:place] + rng.randbytes(rng.randint(1, 20)) + data[place + rng.randint(0, 20) :]
+        case 2:
+            changed = bytearray(data)
+            for _ in range(rng.randint(1, 30)):
+                changed[rng.randrange(len(changed))] = rng.randrange(256)
+            return bytes(changed)
+        case 3:
+            return data[place:] + data[:place]
+        case _:
+            return data + b"\x00" * rng.randint(1, 500) + data[:place]
+
+
+def poisoned(content: Any, rng: random.Random) -> Any:
+    """Return the JSON value with one part somewhere replaced by something hostile, or a key renamed."""
+    if isinstance(content, dict) and content and rng.random() < 0.9:
+        key = rng.choice(list(content))
+        if rng.random() < 0.1:
+            return {**content, rng.choice(["", "\x00", "__proto__", key * 50]): content[key]}
+        return {**content, key: poisoned(content[key], rng)}
+    if isinstance(content, list) and content and rng.random() < 0.9:
+        place = rng.randrange(len(content))
+        return [*content[:place], poisoned(content[place], rng), *content[place + 1 :]]
+    return rng.choice(HOSTILE)
+
+
+def whole_case() -> dict[str, Any]:
+    case = build_case(
+        chat=[
+            {"message_id": "m1", "at": "2026-03-03T10:00:00Z", "speaker": "buyer", "text": "碎了", "photo_ids": ["p1"]}
+        ],
+        photos=[{"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": "p1.jpg"}],
+    )
+    content: dict[str, Any] = case.model_dump(mode="json")
+    return content
+
+
+def images(rng: random.Random) -> Iterator[bytes]:
+    kinds = [photo_bytes(kind=kind) for kind in ("JPEG", "PNG", "WEBP")] + [with_exif(taken="2026:03:01 09:00:00")]
+    while True:
+        yield bitten(rng.choice(kinds), rng)
+
+
+def documents(rng: random.Random) -> Iterator[bytes]:
+    while True:
+        text = json.dumps(poisoned(whole_case(), rng)).encode()
+        yield bitten(text, rng) if rng.random() < 0.3 else text
+
+
+def forms(rng: random.Random) -> Iterator[bytes]:
+    case = json.dumps(whole_case()).encode()
+    part = b'--x\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n\r\n%s\r\n'
+    whole = part % (b"case", b"case.json", case) + part % (b"p1", b"p1.jpg", photo_bytes()) + b"--x--\r\n"
+    while True:
+        yield bitten(whole, rng)
+
+
+def send_photo(client: TestClient, headers: Headers, data: bytes) -> Any:
+    read_metadata(data)
+    return client.put(PHOTO, content=data, headers={**headers, "Content-Type": "image/jpeg"})
+
+
+def send_case(client: TestClient, headers: Headers, data: bytes) -> Any:
+    return client.post(CASES, content=data, headers={**headers, "Content-Type": "application/json"})
+
+
+def send_form(client: TestClient, headers: Headers, data: bytes) -> Any:
+    kind = "multipart/form-data; boundary=x"
+    return client.post("/api/v1/suggestions", content=data, headers={**headers, "Content-Type": kind})
+
+
+KINDS: dict[str, tuple[Callable[[random.Random], Iterator[bytes]], Send]] = {
+    "images": (images, send_photo),
+    "JSON": (documents, send_case),
+    "multipart": (forms, send_form),
+}
+
+
+def assail(house: House, client: TestClient, kind: str, n_inputs: int) -> tuple[Counter[int], float]:
+    """Send so many malformed inputs; return how often each status was answered, and the longest CPU time, seconds."""
+    make, send = KINDS[kind]
+    headers = headers_of(house, Role.SERVICE)
+    client.post(CASES, json=whole_case(), headers=headers)
+    answers, longest = Counter[int](), 0.0
+    for _, data in zip(range(n_inputs), make(random.Random(5)), strict=False):
+        began = time.process_time()
+        answers[send(client, headers, data).status_code] += 1
+        longest = max(longest, time.process_time() - began)
+    return answers, longest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_malformed_input_is_answered_without_trouble(
+    scoring_house: House, scoring_client: TestClient, kind: str
+) -> None:
+    answers, longest = assail(scoring_house, scoring_client, kind, SHORT)
+    assert [status for status in answers if status >= 500] == []
+    assert longest < MAX_SECONDS
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", KINDS)
+def test_thousands_of_malformed_inputs_are_answered_without_trouble(
+    scoring_house: House, scoring_client: TestClient, kind: str, measured: Callable[[str], None]
+) -> None:
+    assail(scoring_house, scoring_client, kind, 200)
+    before = resident_bytes()
+    answers, longest = assail(scoring_house, scoring_client, kind, LONG)
+    growth = resident_bytes() - before
+    n_failed = sum(count for status, count in answers.items() if status >= 500)
+    measured(f"{LONG} {kind}: {n_failed} answers of 5xx, at most {longest:.2f} s of CPU, {growth / 1e6:.0f} MB grown")
+    assert n_failed == 0
+    assert longest < MAX_SECONDS
+    assert growth < MAX_GROWTH
+
+
+@pytest.mark.parametrize("n_lines", [SHORT, pytest.param(LONG, marks=pytest.mark.long)])
+def test_a_backlog_of_malformed_lines_is_read_to_its_end(
+    tmp_path: Path, n_lines: int, measured: Callable[[str], None]
+) -> None:
+    made = zip(range(n_lines), documents(random.Random(6)), strict=False)
+    lines = [data.replace(b"\n", b" ").replace(b"\r", b" ") or b"x" for _, data in made]
+    path = tmp_path / "cases.jsonl"
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    entries = list(read_entries(find_sources(str(path), out=tmp_path / "out")))
+    assert [entry.line for entry in entries] == [place for place, line in enumerate(lines, 1) if line.strip()]
+    if n_lines == LONG:
+        measured(f"{n_lines} lines of a backlog read to the end")
+
+
+def test_a_pixel_bomb_is_refused_before_a_pixel_is_decoded(client: TestClient, house: House) -> None:
+    headers = headers_of(house, Role.SERVICE)
+    client.post(CASES, json=whole_case(), headers=headers)
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    before = resident_bytes()
+    answer = send_photo(client, headers, b"\x89PNG\r\n\x1a\n" + chunk + b"\x00" * 100)
+    assert answer.status_code in (413, 415)
+    assert resident_bytes() - before < MAX_GROWTH
+
+
+@pytest.mark.parametrize("disguise", ["svg", "html", "gif", "zip", "pdf"])
+def test_what_only_looks_like_a_photo_is_refused(client: TestClient, house: House, disguise: str) -> None:
+    headers = headers_of(house, Role.SERVICE)
+    client.post(CASES, json=whole_case(), headers=headers)
+    gif = io.BytesIO()
+    Image.new("P", (8, 8)).save(gif, "GIF")
+    data = {
+        "svg": b"<svg xmlns='http://www.w3.org/2000/svg' onload='alert(1)'/>",
+        "html": b"<html><script>alert(1)</script>",
+        "gif": gif.getvalue(),
+        "zip": b"PK\x03\x04" + photo_bytes(),
+        "pdf": b"%PDF-1.7\n" + photo_bytes(),
+    }[disguise]
+    assert send_photo(client, headers, data).status_code == 415
+
+
+def test_a_photo_with_a_script_behind_it_is_shown_re_encoded(client: TestClient, house: House) -> None:
+    headers = headers_of(house, Role.SERVICE)
+    client.post(CASES, json=whole_case(), headers=headers)
+    assert send_photo(client, headers, photo_bytes() + b"<script>alert(1)</script>").status_code == 201
+    shown = client.get(PHOTO, headers=headers)
+    assert (shown.headers["content-type"], shown.headers["x-content-type-options"]) == ("image/jpeg", "nosniff")
+    assert b"<script>" not in shown.content
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, '{"a":' * 50_000, '{"case_id":' + "1" * 5_000 + "}", "1e999999"])
+def test_deep_and_enormous_json_is_refused(client: TestClient, house: House, body: str) -> None:
+    answer = send_case(client, headers_of(house, Role.SERVICE), body.encode())
+    assert answer.status_code in (413, 422)
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "/etc/passwd", "a/../../b", "C:\\x", "..\\x", "\\\\host\\x"])
+def test_a_path_out_of_the_photos_folder_is_refused_by_its_field(client: TestClient, house: House, path: str) -> None:
+    case = whole_case()
+    case["photos"][0]["path"] = path
+    answer = client.post(CASES, json=case, headers=headers_of(house, Role.SERVICE))
+    assert answer.status_code == 422
+    assert "photos.0.path" in answer.text
+
+
+def resident_bytes() -> int:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
