@@ -106,7 +106,9 @@ def mlflow_service(folder: Path) -> Iterator[tuple[Ask, float]]:
         body = json.dumps({"dataframe_split": {"columns": ["case"], "data": [cases]}}).encode()
         _post(f"http://127.0.0.1:{port}/invocations", body, {"Content-Type": "application/json"})
 
-    environment = {"PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
+    # MLflow calls uvicorn by name.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))
+    environment = {"PATH": path, "PYTHONPATH": str(ROOT), "MLFLOW_DISABLE_TELEMETRY": "true"}
     with running(
         command, url=f"http://127.0.0.1:{port}/ping", environment=environment, log=folder / "mlflow.log"
     ) as ready_s:

@@ -12,12 +12,15 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from bench import backlog_runs, service
 from bench.backlogs import ROOT, case_files, fresh_numbers
+from bench.choices import cascade, int8_beside_float, windows
 from bench.floor import cpu_s, stages
 from bench.page import write_page
 from models.encoders import default_cache_dir
@@ -25,6 +28,7 @@ from models.registry import load_suggester
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 
+Plan = dict[str, Any]
 _COLD = """
 import time; began = time.perf_counter()
 from models.registry import load_suggester
@@ -38,11 +42,11 @@ print(loaded - began, first - loaded, second - first, resource.getrusage(resourc
 """
 FULL = {
     "pairs": 8, "pair_cases": {"mixed": 2, "text": 4}, "mixed": [100, 1_000, 3_000], "text": [1_000, 10_000, 100_000],
-    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8,
+    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8, "dialogues": 100,
 }  # fmt: skip
 QUICK = {
-    "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "text": [50, 200, 800],
-    "engine_cases": 80, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3,
+    "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "text": [20, 80, 320],
+    "engine_cases": 60, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3, "dialogues": 20,
 }  # fmt: skip
 
 
@@ -53,41 +57,25 @@ def main() -> None:
     options.add_argument("--without-ray", action="store_true")
     options.add_argument("--json", type=Path, default=ROOT / "reports" / "speed.json", help="where the figures go")
     options.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
-    options.add_argument("--only-page", action="store_true", help="write the page of figures measured before")
+    options.add_argument("--only", nargs="*", choices=STEPS, help="measure these again and keep the other figures")
     given = options.parse_args()
-    if not given.only_page:
-        figures = measure(QUICK if given.quick else FULL, quick=given.quick, with_ray=not given.without_ray)
-        given.json.parent.mkdir(parents=True, exist_ok=True)
-        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    write_page(json.loads(given.json.read_text(encoding="utf-8")), given.page)
-
-
-def measure(plan: dict[str, Any], *, quick: bool, with_ray: bool) -> dict[str, Any]:
-    """Return every figure. Importing torch comes after what doesn't need it."""
-    numbers = fresh_numbers()
-    figures: dict[str, Any] = {"machine": machine(), "quick": quick}
-
-    def step(name: str, make: Any) -> None:
+    plan = {**(QUICK if given.quick else FULL), "with_ray": not given.without_ray, "numbers": fresh_numbers()}
+    figures: dict[str, Any] = {}
+    if given.only is not None:
+        figures = json.loads(given.json.read_text(encoding="utf-8"))
+    else:
+        figures = {"machine": machine(), "quick": given.quick}
+    for name in given.only if given.only is not None else STEPS:
         began = time.monotonic()
         print(f"{name} ...", file=sys.stderr, flush=True)
-        figures[name] = make()
+        figures[name] = STEPS[name](plan)
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-
-    step("cold_start", cold_start)
-    step("text_sizes", lambda: backlog_runs.by_size(plan["text"], n_photos=0, start=next(numbers)))
-    step("mixed_sizes", lambda: backlog_runs.by_size(plan["mixed"], n_photos=2, start=next(numbers)))
-    step(
-        "engines",
-        lambda: backlog_runs.by_engine(plan["engine_cases"], n_photos=0, start=next(numbers), with_ray=with_ray),
-    )
-    step("online", lambda: online(plan["requests"], start=next(numbers)))
-    suggester = load_suggester(cache_dir=default_cache_dir())
-    figures["machine"]["model_version"] = suggester.model_version
-    figures["machine"]["window_tokens"] = _scorer(suggester).chat.windows.max_window_tokens
-    step("stages", lambda: stages(suggester, n_cases=plan["stage_cases"], start=next(numbers)))
-    step("naive", lambda: beside_naive(suggester, plan, start=next(numbers)))
-    figures["machine"]["load_at_end"] = os.getloadavg()[0]
-    return figures
+        if given.only is None:
+            figures["machine"]["load_at_end"] = os.getloadavg()[0]
+        # After each step: a run of hours that is stopped keeps what it has.
+        given.json.parent.mkdir(parents=True, exist_ok=True)
+        given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    write_page(figures, given.page)
 
 
 def machine() -> dict[str, Any]:
@@ -102,18 +90,20 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "measured_at": datetime.now(UTC).isoformat(timespec="minutes"),
         "load_at_start": os.getloadavg()[0],
+        **model(),
     }
 
 
-def cold_start() -> dict[str, float]:
+def cold_start(_plan: Plan) -> dict[str, float]:
     """Return seconds from process start to a loaded model, of the first suggestion and the second, and peak memory."""
     told = subprocess.run([sys.executable, "-c", _COLD], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded, first, second, peak_mb = map(float, told.stdout.split()[-4:])
     return {"load_s": loaded, "first_suggestion_s": first, "second_suggestion_s": second, "peak_memory_mb": peak_mb}
 
 
-def online(requests: dict[int, int], *, start: int) -> dict[str, Any]:
+def online(plan: Plan) -> dict[str, Any]:
     """Return latencies by number of clients: ours, and MLflow's server at one and eight."""
+    requests, start = plan["requests"], next(plan["numbers"])
     found: dict[str, Any] = {}
     for name, serving, client_counts in (
         ("evidence-review serve", service.review_service, (1, 8, 32)),
@@ -133,13 +123,14 @@ def online(requests: dict[int, int], *, start: int) -> dict[str, Any]:
     return found
 
 
-def beside_naive(suggester: Suggester, plan: dict[str, Any], *, start: int) -> dict[str, Any]:
+def beside_naive(plan: Plan) -> dict[str, Any]:
     """Return, for mixed and text-only cases, CPU milliseconds a case of both ways and the ratio of each pair."""
     import torch
 
     from bench.naive import NaiveLoop
 
     torch.set_num_threads(1)
+    suggester, start = _suggester(), next(plan["numbers"])
     naive = NaiveLoop(suggester)
     found = {}
     for kind, n_photos in (("mixed", 2), ("text", 0)):
@@ -166,10 +157,35 @@ def beside_naive(suggester: Suggester, plan: dict[str, Any], *, start: int) -> d
     return found
 
 
-def _scorer(suggester: Suggester) -> EvidenceScorer:
+def model() -> dict[str, Any]:
+    suggester = _suggester()
     if not isinstance(suggester.scorer, EvidenceScorer):
         raise TypeError("only the shipped scorer can be taken apart")
-    return suggester.scorer
+    return {
+        "model_version": suggester.model_version,
+        "window_tokens": suggester.scorer.chat.windows.max_window_tokens,
+    }
+
+
+@cache
+def _suggester() -> Suggester:
+    return load_suggester(cache_dir=default_cache_dir())
+
+
+STEPS: dict[str, Callable[[Plan], Any]] = {
+    "cold_start": cold_start,
+    "text_sizes": lambda plan: backlog_runs.by_size(plan["text"], n_photos=0, start=next(plan["numbers"])),
+    "mixed_sizes": lambda plan: backlog_runs.by_size(plan["mixed"], n_photos=2, start=next(plan["numbers"])),
+    "engines": lambda plan: backlog_runs.by_engine(
+        plan["engine_cases"], n_photos=0, start=next(plan["numbers"]), with_ray=plan["with_ray"]
+    ),
+    "online": online,
+    "stages": lambda plan: stages(_suggester(), n_cases=plan["stage_cases"], start=next(plan["numbers"])),
+    "naive": beside_naive,
+    "int8": lambda plan: int8_beside_float(n_dialogues=plan["dialogues"]),
+    "windows": lambda plan: windows(n_dialogues=plan["dialogues"]),
+    "cascade": lambda _plan: cascade(),
+}
 
 
 if __name__ == "__main__":

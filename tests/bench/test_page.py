@@ -37,6 +37,10 @@ def _figures(**changes: Any) -> dict[str, Any]:
                    "ratio_high": 3.5}
             for kind, ratio in (("mixed", 3.0), ("text", 21.0))
         },
+        "int8": {"n_messages": 200, "n_probabilities": 2000, "times_faster": 1.4, "mean_change": 0.002,
+                 "likely_before": 220, "crossed": 2},
+        "windows": {"alone_ms": 20.0, "together_ms": 8.0, "times_faster": 2.5, "n": 200},
+        "cascade": {"n_messages": 7000, "stating": 0.66, "skipped": {"0.01": 0.06}},
         **changes,
     }  # fmt: skip
 
@@ -49,5 +53,6 @@ def test_what_was_reached_and_what_was_missed_stands_on_the_page(tmp_path: Path)
     assert "| text-only cases, times the naive loop | 21.0 | >= 20 | yes |" in page
     assert "| p99 / p50 at 8 clients | 12.0 | <= 3 | **no** |" in page
     assert "quick form" in page
+    assert "1 %: 6 %" in page
     for name in ("performance-sizes.png", "performance-stages.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")

@@ -231,6 +231,25 @@ def test_absent_and_damaged_photos_never_refuse_a_case(tmp_path: Path, pool: Poo
     assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "out")] == expected
 
 
+def test_a_backlog_and_its_photos_by_url_give_what_they_give_by_path(tmp_path: Path, pool: PoolEngine) -> None:
+    photo = {"photo_id": "p1", "role": "received", "filed_by": "buyer"}
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "p1.jpg").write_bytes(DAMAGED)
+    contents = [
+        case_content(0, photos=[{**photo, "path": "p1.jpg"}]),
+        case_content(3, photos=[{**photo, "path": f"file://{folder}/p1.jpg"}]),
+    ]
+    backlog = write_lines(tmp_path / "cases.jsonl", contents)
+    _score(backlog, tmp_path / "by-path", pool, photos_dir=folder)
+    score_backlog(
+        f"file://{backlog}", out=tmp_path / "by-url", engine=pool, photos_dir=f"file://{folder}", now=NOW, part_cases=5
+    )
+    expected = build_suggester().suggest([case_file(content, {"p1": DAMAGED}) for content in contents], now=NOW)
+    for name in ("by-path", "by-url"):
+        assert [to_suggestion(row) for row in suggestion_rows(tmp_path / name)] == expected
+
+
 def test_parquet_gives_what_the_same_json_lines_give(tmp_path: Path, pool: PoolEngine) -> None:
     contents = [case_content(number) for number in range(9)]
     _score(write_lines(tmp_path / "cases.jsonl", contents), tmp_path / "from-lines", pool)

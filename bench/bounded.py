@@ -1,0 +1,95 @@
+"""`python -m bench.bounded`: does the memory of a run grow with its backlog?
+
+Runs the whole of a backlog but the model: rows are read, parsed, put into parts, triaged and counted, while one real
+suggestion stands in for every case, for 100,000 of them would take hours. The workers' own memory doesn't know how long
+a backlog is: each holds one chunk. Knows nothing of speed.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from bench.backlog_runs import folder
+from bench.backlogs import case_content
+from models.case_file import CaseFile
+from models.domain import parse_case
+from models.encoders import default_cache_dir
+from models.registry import load_suggester
+from serving.backlog.chunk import Chunk, Refused, Result, Scored, parse_entry
+from serving.backlog.rounds import Engine, Round
+from serving.backlog.rows import Row, to_row
+from serving.backlog.run import score_backlog
+
+
+class OneSuggestion(Engine):
+    """Answers every case with one suggestion, under its own id."""
+
+    def __init__(self, row: Row, *, model_version: str) -> None:
+        super().__init__(processes=1)
+        self.row = row
+        self._is_ready(model_version)
+
+    def score(self, chunks: Iterable[Chunk]) -> Iterator[list[Result]]:
+        for chunk in chunks:
+            results: list[Result] = []
+            for entry in chunk.entries:
+                case = parse_entry(entry)
+                if isinstance(case, Refused):
+                    results.append(case)
+                    continue
+                of_case = {**self.row["case"], "line": entry.line, "source": entry.source}
+                results.append(Scored({**self.row, "case_id": case.case_id, "case": of_case}))
+            yield results
+
+    def stop(self) -> None: ...
+
+    def _fill_up(self, wanted: int) -> None: ...
+
+    def _hand_out(self, this: Round) -> None: ...
+
+    def _listen(self) -> None: ...
+
+
+def main() -> None:
+    """Print peak memory and seconds of a run of so many text-only cases."""
+    options = argparse.ArgumentParser(description=main.__doc__)
+    options.add_argument("--cases", type=int, default=100_000)
+    n_cases = options.parse_args().cases
+    with folder() as place:
+        # In a process of its own: the model's memory is not the run's.
+        with multiprocessing.get_context("spawn").Pool(1) as aside:
+            row, model_version = aside.apply(_one_row)
+        backlog = _write(place, n_cases)
+        before_mb, began = _peak_mb(), time.perf_counter()
+        summary = score_backlog(str(backlog), out=place / "out", engine=OneSuggestion(row, model_version=model_version))
+        print(
+            f"{summary.n_scored} cases: {time.perf_counter() - began:.0f} s, peak memory {_peak_mb():.0f} MB, "
+            f"of which {before_mb:.0f} MB before the run"
+        )
+
+
+def _one_row() -> tuple[Row, str]:
+    suggester = load_suggester(cache_dir=default_cache_dir())
+    case = parse_case(case_content(0, n_photos=0))
+    suggestion = suggester.suggest([CaseFile(case)])[0]
+    return to_row(suggestion, case, source="cases.jsonl", line=1), suggester.model_version
+
+
+def _write(place: Path, n_cases: int) -> Path:
+    path = place / "cases.jsonl"
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(n_cases):
+            file.write(json.dumps(case_content(number, n_photos=0), ensure_ascii=False) + "\n")
+    return path
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What decided how the chat is read: 8 bits beside 32, and what a cascade in front of the encoder could skip.
+
+Measured on our own dialogues, never on test rows. Knows nothing of backlogs.
+"""
+
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.backlogs import ROOT
+from bench.floor import cpu_s
+from models.chat import ChatClassifier
+from models.encoders import default_cache_dir
+from models.phrases import phrase_matrix, phrases
+from models.registry import SHIPPED_DIR
+from models.windows import WindowMaker
+from training.chat_corpus import LabelledConversation, read_dialogues
+
+_OVERLOOKED = (0.005, 0.01, 0.02, 0.05)
+
+
+def int8_beside_float(*, n_dialogues: int) -> dict[str, float]:
+    """Return how many times faster 8 bits read the same dialogues, and what they change in the probabilities."""
+    said = [dialogue.utterances for dialogue in _dialogues()[:n_dialogues]]
+    whole, small = (
+        ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir(), int8=int8) for int8 in (False, True)
+    )
+    before, after = _probabilities(whole, said), _probabilities(small, said)
+    pairs = [(cpu_s(lambda: whole.score(said)), cpu_s(lambda: small.score(said))) for _ in range(3)]
+    return {
+        "n_messages": float(sum(map(len, said))),
+        "n_probabilities": float(len(before)),
+        "times_faster": float(np.median([slow / fast for slow, fast in pairs])),
+        "mean_change": float(np.abs(after - before).mean()),
+        "likely_before": float((before >= 0.5).sum()),
+        "crossed": float(((after >= 0.5) != (before >= 0.5)).sum()),
+    }
+
+
+def windows(*, n_dialogues: int) -> dict[str, float]:
+    """Return CPU milliseconds a message when each has a window of its own, and when windows hold several messages."""
+    chat = ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir(), int8=True)
+    said = [dialogue.utterances for dialogue in _dialogues()[:n_dialogues]]
+    limits = chat.windows.limits
+    makers = {n: WindowMaker(chat.encoder.tokenizer, **{**limits, "max_window_tokens": n}) for n in (0, 256)}
+    times: dict[int, list[float]] = {n: [] for n in makers}
+    for _ in range(3):
+        for n_tokens, maker in makers.items():
+            chat.windows = maker
+            times[n_tokens].append(cpu_s(lambda: chat.score(said)))
+    ms = {n: 1_000 * float(np.median(series)) / sum(map(len, said)) for n, series in times.items()}
+    return {"alone_ms": ms[0], "together_ms": ms[256], "times_faster": ms[0] / ms[256], "n": float(sum(map(len, said)))}
+
+
+def cascade() -> dict[str, Any]:
+    """Return the share of messages that phrases alone could pass over, by the share of stating ones overlooked.
+
+    A logistic regression on phrases tells whether a message states anything, out of five folds that share no goods.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GroupKFold
+
+    texts, states, groups = [], [], []
+    for dialogue in _dialogues():
+        for utterance, labels in zip(dialogue.utterances, dialogue.labels, strict=True):
+            texts.append(f"{utterance.speaker.value} {utterance.text}")
+            states.append(bool(labels))
+            groups.append(dialogue.group)
+    y_true = np.array(states)
+    counts = Counter(phrase for text in texts for phrase in {found for found, _ in phrases(text)})
+    known = [phrase for phrase, count in counts.items() if count > 1]
+    idf = np.array([np.log(len(texts) / counts[phrase]) + 1 for phrase in known], np.float32)
+    X = phrase_matrix(texts, vocabulary={phrase: row for row, phrase in enumerate(known)}, idf=idf)
+    y_prob = np.zeros(len(texts))
+    for fitted, aside in GroupKFold(5).split(X, y_true, groups):
+        model = LogisticRegression(C=5, max_iter=200).fit(X[fitted], y_true[fitted])
+        y_prob[aside] = model.predict_proba(X[aside])[:, 1]
+    skipped = {str(share): float((y_prob < np.quantile(y_prob[y_true], share)).mean()) for share in _OVERLOOKED}
+    return {"n_messages": len(texts), "stating": float(y_true.mean()), "skipped": skipped}
+
+
+def _dialogues() -> list[LabelledConversation]:
+    found = read_dialogues(Path(ROOT / "datasets" / "chat"))
+    random.Random(1).shuffle(found)
+    return found
+
+
+def _probabilities(chat: ChatClassifier, said: Any) -> NDArray[np.float64]:
+    scored = chat.score(said)
+    return np.array([p for conversation in scored for score in conversation for p in score.probabilities.values()])
