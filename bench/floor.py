@@ -81,6 +81,8 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
     scorer = suggester.scorer
     if not isinstance(scorer, EvidenceScorer):
         raise TypeError("only the shipped scorer can be taken apart")
+    # What loads at first use is no stage.
+    suggester.suggest(case_files(1, n_photos=2, start=start + 10 * n_cases))
     files = case_files(n_cases, n_photos=2, start=start)
     photos = [data for file in files for data in file.photos.values()]
     opened = [open_photo(data, needed_side=PHOTO_SIDE) for data in photos]

@@ -143,12 +143,15 @@ def _reach(figures: dict[str, Any]) -> str:
         ("decoding, times its floor", stages["decode"]["times_floor"], "<=", 2),
         ("image encoder, times its floor", stages["image encoder"]["times_floor"], "<=", 3),
         ("chat, times its floor", stages["chat"]["times_floor"], "<=", 3),
-        ("two processes, times one", two / one, ">=", 1.7),
     ]
     rows = [
         (name, f"{value:.1f}", f"{sign} {aim}", "yes" if (value >= aim if sign == ">=" else value <= aim) else "**no**")
         for name, value, sign, aim in told
     ]
+    # Two processes need two free cores to tell.
+    is_free = figures["machine"]["load_at_start"] < figures["machine"]["cores"] / 2
+    reached = ("yes" if two / one >= 1.7 else "**no**") if is_free else "can't be told: other work took the cores"
+    rows.append(("two processes, times one", f"{two / one:.1f}", ">= 1.7", reached))
     return "## What was aimed at\n\n" + _table(("figure", "measured", "aim", "reached"), rows)
 
 
