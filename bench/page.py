@@ -156,6 +156,8 @@ def _reach(figures: dict[str, Any]) -> str:
 
 
 def _choices(figures: dict[str, Any]) -> str:
+    if not {"int8", "windows", "cascade"} <= set(figures):
+        return ""
     int8, together, tried = figures["int8"], figures["windows"], figures["cascade"]
     skipped = ", ".join(f"{100 * float(miss):g} %: {100 * share:.0f} %" for miss, share in tried["skipped"].items())
     return f"""## What decided how the chat is read
