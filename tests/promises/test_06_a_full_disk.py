@@ -1,0 +1,86 @@
+"""Promise 6: with a full disk the answer is a clear 507 or 503, nothing is half-written, and it goes on with room.
+
+The disk is full by RLIMIT_FSIZE, set on the running service: no file of its may grow beyond what the largest has.
+"""
+
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.vocabulary import Platform
+from serving.api.documents import EXAMPLE_CASE
+from serving.audit import Verified
+from serving.house import House
+from serving.records import CaseKey, Role
+from tests.builders import photo_bytes
+from tests.promises.served import Served
+from tests.serving.conftest import headers_of
+
+CASES = "/api/v1/cases"
+NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+
+
+@pytest.fixture
+def served(house: House, tmp_path: Path) -> Iterator[Served]:
+    service = Served(tmp_path, database_url=house.settings.database_url, photo_dir=house.settings.photo_dir)
+    service.start()
+    yield service
+    service.kill()
+
+
+def fill_disk(served: Served, *, room: int) -> None:
+    """Let no file of the service grow beyond `room` bytes."""
+    assert served.process is not None
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, (room, resource.RLIM_INFINITY))
+
+
+def make_room(served: Served) -> None:
+    assert served.process is not None
+    resource.prlimit(served.process.pid, resource.RLIMIT_FSIZE, NO_LIMIT)
+
+
+def send(client: httpx.Client, headers: dict[str, str], number: int) -> list[httpx.Response]:
+    """File a case with a photo."""
+    case_id = f"case-{number}"
+    case = {**EXAMPLE_CASE, "case_id": case_id}
+    filed = client.post(CASES, json=case, headers={**headers, "Idempotency-Key": case_id})
+    photo = client.put(f"{CASES}/taobao/{case_id}/photos/p1", content=photo_bytes(seed=number), headers=headers)
+    return [filed, photo]
+
+
+def check(house: House, served: Served, *, n_requests: int) -> Counter[int]:
+    headers = headers_of(house, Role.SERVICE)
+    with httpx.Client(base_url=served.url, timeout=60) as client:
+        assert [answer.status_code for answer in send(client, headers, 0)] == [201, 201]
+        fill_disk(served, room=500)
+        answers = [answer for number in range(1, n_requests + 1) for answer in send(client, headers, number)]
+        refused = Counter(answer.status_code for answer in answers)
+        assert set(refused) <= {404, 503, 507}, refused
+        assert refused[503] + refused[507] >= n_requests
+        assert client.get(f"{CASES}/taobao/case-0", headers=headers).status_code == 200
+        make_room(served)
+        again = [answer.status_code for number in range(1, n_requests + 1) for answer in send(client, headers, number)]
+        assert set(again) == {201}
+    for number in range(n_requests + 1):
+        version = house.store.version(CaseKey(Platform.TAOBAO, f"case-{number}"))
+        assert house.photos.get(version.digests["p1"]) == photo_bytes(seed=number)
+    assert not list(house.settings.photo_dir.rglob(".new-*"))
+    assert isinstance(house.store.verify_audit(), Verified)
+    return refused
+
+
+def test_a_full_disk_is_said_and_left_behind(house: House, served: Served) -> None:
+    check(house, served, n_requests=3)
+
+
+@pytest.mark.long
+def test_a_full_disk_under_many_requests(house: House, served: Served, measured: Callable[[str], None]) -> None:
+    refused = check(house, served, n_requests=100)
+    measured(
+        f"by RLIMIT_FSIZE on the running service: 200 requests answered {dict(sorted(refused.items()))}, none half-"
+        "written; all 200 taken once there was room, without a restart"
+    )
