@@ -39,7 +39,7 @@ class Served:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def start(self, *, wait_s: float = 60) -> None:
+    def start(self, *, wait_s: float = 240) -> None:
         """Start and wait until it answers. Raises TimeoutError."""
         with (self.folder / "served.log").open("ab") as log:
             self.process = subprocess.Popen(
