@@ -32,9 +32,9 @@ _INTRO = """# Benchmark
 
 Written by `evidence-train benchmark --data DIR`; model version `{version}`, rulings as of {ruled_on}. Every figure is
 followed by its 95 % bootstrap interval, over products for photos and over cases for cases. Nothing here was fitted on,
-and baselines are fitted and scored on the same rows in the same run. What is measured where the test rows are few
-(under 100) uses all photos of a type that its classifier never saw. Figures on simulated disputes stand in a section of
-their own. The worst mistakes, with photos and texts, are in `reports/`, which is never committed.
+and baselines are fitted and scored on the same rows in the same run. Product types left out are cross-validated on
+training rows, for most types have fewer than 100 test rows. Figures on simulated disputes stand in a section of their
+own. The worst mistakes, with photos and texts, are in `reports/`, which is never committed.
 """
 
 
