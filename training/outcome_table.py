@@ -62,6 +62,11 @@ def outcome_table(
     for one, piece in zip(decided, evidence, strict=True):
         ruled = suggester.rule(piece, ruled_on=one.moment.date())
         rows.append(features(piece.case, ruled.findings, ruled.orders))
+    return table_of(decided, np.array(rows, np.float64).reshape(len(decided), -1))
+
+
+def table_of(decided: Sequence[DecidedCase], X: NDArray[np.float64]) -> OutcomeTable:
+    """Return the table of these cases with features known already, shape (n_cases, n_features)."""
     y_true = np.array([RULINGS.index(one.label) for one in decided], np.intp)
     cases = [one.file.case for one in decided]
     slices = {
@@ -72,7 +77,7 @@ def outcome_table(
         "platform": [str(case.platform) for case in cases],
     }
     return OutcomeTable(
-        np.array(rows, np.float64).reshape(len(decided), -1),
+        X,
         y_true,
         np.array([WEIGHTS[one.provenance] for one in decided]),
         tuple(one.key for one in decided),

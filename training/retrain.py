@@ -4,6 +4,7 @@ Everything happens in one tracked run under one lock. Whatever fails, the champi
 order of things; how to split, learn and judge is known elsewhere.
 """
 
+import copy
 import json
 import shutil
 import tempfile
@@ -19,7 +20,9 @@ from models.domain import parse_case
 from models.errors import InputError
 from models.evidence import CaseEvidence
 from models.golden import write_golden
+from models.photo import DamageClassifier
 from models.registry import SHIPPED_DIR, RegisteredModel, load_suggester, write_manifest
+from models.scorer import EvidenceScorer
 from models.suggester import CalibratedOn, Suggester
 from training.behaviour import failed_behaviour
 from training.config import DATASETS_DIR, SEED
@@ -28,6 +31,7 @@ from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
 from training.outcome_table import OutcomeTable, outcome_table
 from training.photo_errors import load_photo_errors
+from training.refit_damage import refit_damage
 from training.refit_rulings import Refit, refit_rulings
 from training.simulate import SimulatedCase, simulate
 from training.snapshot import DecidedCase, read_snapshots
@@ -106,22 +110,24 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     counts = splits.counts()
     run.measure({f"split.{name}": count for name, count in counts.items()})
     progress(", ".join(f"{name} {count}" for name, count in counts.items() if count))
-    evidence = _scored(champion, decided, progress)
-    table = outcome_table(champion, decided, evidence)
+    table = outcome_table(champion, decided, _scored(champion, decided, progress))
+    reader, damage = _with_damage(champion, [decided[place] for place in splits.teach], run, progress)
+    taught = outcome_table(reader, decided, _scored(reader, decided, progress)) if damage else table
     progress(f"simulating {given.n_simulated} cases ...")
     cases = _simulated(given, champion_dir, given.n_simulated, seed=given.seed)
     simulated = ruling_table(cases)
     progress("fitting the ruling model ...")
-    teaching, calibrating = table.rows(splits.teach), table.rows(splits.calibrate)
+    teaching, calibrating = taught.rows(splits.teach), taught.rows(splits.calibrate)
     refit = refit_rulings(teaching, calibrating, simulated=simulated, like=champion.ruling, seed=given.seed)
-    folder = _write_challenger(given, refit, champion_dir, scratch / "model")
+    folder = _write_challenger(given, refit, damage, champion_dir, scratch / "model")
     challenger = given.suggester(folder)
     progress("judging challenger against champion ...")
     behaviour = failed_behaviour(
         challenger, _simulated(given, champion_dir, given.n_behaviour, seed=given.seed + _BEHAVIOUR_SEED)
     )
     judged = _judged(table, splits)
-    old, new = answers(champion.ruling, judged.X), answers(challenger.ruling, judged.X)
+    old = answers(champion.ruling, judged.X)
+    new = answers(challenger.ruling, taught.rows(splits.judged).X)
     verdict = judge(judged, old, new, failed_behaviour=behaviour, seed=given.seed)
     report = scratch / "report"
     report.mkdir()
@@ -133,7 +139,9 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         simulated=simulated,
     )
     _write_json_lines(report / "suspects.jsonl", [asdict(one) for one in doubtful])
-    curve = learning_curve(teaching, calibrating, judged, simulated=simulated, like=champion.ruling, seed=given.seed)
+    curve = learning_curve(
+        teaching, calibrating, taught.rows(splits.judged), simulated=simulated, like=champion.ruling, seed=given.seed
+    )
     write_report(
         report,
         verdict=verdict,
@@ -208,9 +216,39 @@ def _judged(table: OutcomeTable, splits: Splits) -> OutcomeTable:
     return judged
 
 
-def _write_challenger(given: Retraining, refit: Refit, champion_dir: Path, out: Path) -> Path:
-    """Write a whole model folder: the champion's evidence models with the new ruling model and its golden cases."""
+def _with_damage(
+    champion: Suggester, teaching: Sequence[DecidedCase], run: Run, progress: Progress
+) -> tuple[Suggester, DamageClassifier | None]:
+    """Return what reads the evidence from now on, and its damage classifier if people's labels changed it."""
+    scorer = champion.scorer
+    if not isinstance(scorer, EvidenceScorer):
+        return champion, None
+    refit = refit_damage(scorer.damage, teaching, encoder=scorer.image_encoder)
+    for category, why in refit.left.items():
+        progress(f"damage in {category}: not learned, {why}")
+    if not refit.learned:
+        return champion, None
+    run.note({"damage_categories": ", ".join(f"{name} ({n} photos)" for name, n in refit.learned.items())})
+    progress(f"damage learned for {', '.join(refit.learned)}")
+    renewed = EvidenceScorer(
+        chat=scorer.chat,
+        damage=refit.classifier,
+        listing=scorer.listing,
+        image_encoder=scorer.image_encoder,
+        threads=scorer.threads,
+    )
+    reader = copy.copy(champion)
+    reader.scorer = renewed
+    return reader, refit.classifier
+
+
+def _write_challenger(
+    given: Retraining, refit: Refit, damage: DamageClassifier | None, champion_dir: Path, out: Path
+) -> Path:
+    """Write a whole model folder: the champion's with what was learned in its place, and golden cases."""
     shutil.copytree(champion_dir, out)
+    if damage is not None:
+        damage.save(out / "damage")
     refit.classifier.save(out / "ruling")
     _add_golden(given, out, calibrated_on=refit.calibrated_on)
     return out
