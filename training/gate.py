@@ -20,6 +20,7 @@ MIN_GOLD = 50
 MIN_SLICE = 20
 CERTAINTY = 0.9
 _LEVEL = 0.05
+_N_OVERALL = 5
 _N_BOOTSTRAP = 400
 Statistic = Callable[[NDArray[np.intp]], float]
 
@@ -52,6 +53,7 @@ class Comparison:
 class Verdict:
     """passed, and every reason why not.
 
+    overall : at a level that allows for the figures that may refuse
     certainty : share of resamples on which the challenger has the lower log-loss
     slices : log-loss of each slice of `MIN_SLICE` cases or more, at a level that allows for their number
     """
@@ -85,7 +87,9 @@ def judge(
         return Verdict(False, (reason, *failed_behaviour), n_gold, 0.0)
     old, new = _losses(judged, champion), _losses(judged, challenger)
     certainty = _share_better(new["log_loss"] - old["log_loss"], judged.groups, seed=seed)
-    overall = [_compared(name, old[name], new[name], judged.groups, level=_LEVEL, seed=seed) for name in old]
+    overall = [
+        _compared(name, old[name], new[name], judged.groups, level=_LEVEL / _N_OVERALL, seed=seed) for name in old
+    ]
     overall.append(_calibration(judged, champion, challenger, seed=seed))
     tested = [
         (name, value)
@@ -141,9 +145,13 @@ def _compared(
     level: float,
     seed: int,
 ) -> Comparison:
-    """A larger set or a missed ruling alone is no fault as long as coverage holds: those two only inform."""
+    """Set size and misses only inform as long as coverage holds.
+
+    So does the log-loss of those a ruling gave right: chosen by their label, they lose when doubt moves the other way
+    rightly. Errors towards either party are judged over all cases.
+    """
     difference = _paired(lambda rows: float((new[rows] - old[rows]).mean()), groups, level=level, seed=seed)
-    informs = name in ("set_size", "set_misses")
+    informs = name in ("set_size", "set_misses") or name.startswith("party=")
     return Comparison(name, float(old.mean()), float(new.mean()), difference, difference.low > 0 and not informs)
 
 
@@ -155,7 +163,7 @@ def _calibration(judged: OutcomeTable, champion: Answers, challenger: Answers, *
 
     old, new = error(champion), error(challenger)
     everything = np.arange(len(judged))
-    difference = _paired(lambda rows: new(rows) - old(rows), judged.groups, level=_LEVEL, seed=seed)
+    difference = _paired(lambda rows: new(rows) - old(rows), judged.groups, level=_LEVEL / _N_OVERALL, seed=seed)
     return Comparison("calibration_error", old(everything), new(everything), difference, difference.low > 0)
 
 
