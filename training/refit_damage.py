@@ -14,7 +14,7 @@ from models.errors import CalibrationError, ImageError
 from models.images import open_photo
 from models.photo import DamageClassifier
 from models.photo_cells import read_cells
-from training.damage_types import learn_type, with_type
+from training.damage_types import TypePhotos, learn_type, with_type
 from training.snapshot import DecidedCase
 
 
@@ -49,8 +49,16 @@ def refit_damage(classifier: DamageClassifier, decided: Sequence[DecidedCase], *
                 continue
             readings.append(classifier.read(read_cells(encoder.encode(photo.image, scale=photo.scale))))
             damaged.append(is_damaged)
+        if not readings:
+            continue
+        read = TypePhotos(
+            inputs=np.stack([reading.inputs for reading in readings]),
+            base=np.array([reading.base for reading in readings]),
+            codes=np.stack([reading.code for reading in readings]),
+            damaged=np.array(damaged, bool),
+        )
         try:
-            adapted = with_type(adapted, learn_type(readings, np.array(damaged, bool), product=category))
+            adapted = with_type(adapted, learn_type(read, product=category))
         except CalibrationError as error:
             left[category] = f"{len(damaged)} labelled photos, {sum(damaged)} of them damaged: {error}"
         else:
