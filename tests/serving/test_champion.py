@@ -130,7 +130,7 @@ def test_a_champion_that_does_not_repeat_its_golden_cases_is_refused_once_and_th
         suggester = load(folder)
         fitted = suggester.ruling.fitted_
         assert fitted is not None
-        suggester.ruling.fitted_ = replace(fitted, temperature=fitted.temperature * 1.01)
+        suggester.ruling.fitted_ = replace(fitted, intercept=fitted.intercept * 1.01)
         return suggester
 
     keeper.load = load_otherwise

@@ -149,8 +149,8 @@ def test_a_leads_review_says_whether_it_changed_the_ruling(house: House) -> None
 def test_corrections_travel_with_their_case_and_training_reads_them(house: House) -> None:
     key = decide(house)
     draft = CorrectionDraft(kind="statement", ref="m1", label=StatementLabel.CLAIMS_DAMAGE, holds=False)
-    house.store.correct(key, draft, by=user_of(house, Role.ARBITRATOR))
-    taken_back = house.store.correct(
+    house.store.desk.correct(key, draft, by=user_of(house, Role.ARBITRATOR))
+    taken_back = house.store.desk.correct(
         key, CorrectionDraft(kind="photo", ref="p1", damaged=True), by=user_of(house, Role.ARBITRATOR)
     )
     house.store.withdraw_correction(key, taken_back.correction_id, by=user_of(house, Role.ARBITRATOR))
