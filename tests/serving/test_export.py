@@ -153,7 +153,7 @@ def test_corrections_travel_with_their_case_and_training_reads_them(house: House
     taken_back = house.store.desk.correct(
         key, CorrectionDraft(kind="photo", ref="p1", damaged=True), by=user_of(house, Role.ARBITRATOR)
     )
-    house.store.withdraw_correction(key, taken_back.correction_id, by=user_of(house, Role.ARBITRATOR))
+    house.store.desk.withdraw_correction(key, taken_back.correction_id, by=user_of(house, Role.ARBITRATOR))
     (decided,) = read_snapshot(export(house))
     (correction,) = decided.corrections
     assert (correction.ref, correction.label, correction.holds) == ("m1", "claims_damage", False)
