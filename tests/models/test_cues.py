@@ -88,10 +88,10 @@ def test_every_cue_is_read_by_some_module() -> None:
 @pytest.mark.parametrize("unit", ["a", "1", "一", "没", " ", "1 ", "one ", "七天", "return ", "放到", "no "])
 def test_the_longest_hostile_text_is_read_at_once(unit: str) -> None:
     text = (unit * 20_000)[:20_000]
-    started = time.perf_counter()
+    started = time.process_time()
     for cue in shipped_cues().patterns:
         shipped_cues().has(cue, text)
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 def test_a_pattern_that_does_not_compile_is_named(tmp_path: Path) -> None:

@@ -195,9 +195,9 @@ def test_no_chat_breaks_a_suggestion(chat: list[tuple[str, str]]) -> None:
 def test_a_chat_of_ten_thousand_messages_takes_seconds() -> None:
     texts = ["杯子碎了", "没包好是我们的错", "我有视频，有3个碎了", "退你30元", "好的可以", "签收时是好的"]
     chat = [message(place, ("buyer", "seller")[place % 2], texts[place % 6]) for place in range(10_000)]
-    started = time.perf_counter()
+    started = time.process_time()
     (found,) = suggest(dispute(chat=chat))
-    assert time.perf_counter() - started < 20
+    assert time.process_time() - started < 20
     assert len(found.evidence) <= 11
 
 
