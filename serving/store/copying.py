@@ -1,8 +1,9 @@
 """All rows out of a database and into another, of either kind: what backup and restore stand on.
 
-Rows are JSON objects; times are ISO 8601 in UTC. Knows no files.
+Rows are JSON objects; times are ISO 8601 in UTC, bytes are base64. Knows no files.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -52,10 +53,14 @@ def fill(connection: Connection, rows: Iterable[tuple[str, Iterable[Row]]], *, r
     old.reflect(connection)
     for name, content in rows:
         table = old.tables[name]
-        times = [column.name for column in table.columns if isinstance(column.type, sa.DateTime)]
+        readers = {
+            column.name: _time if isinstance(column.type, sa.DateTime) else _bytes
+            for column in table.columns
+            if isinstance(column.type, sa.DateTime | sa.LargeBinary)
+        }
         batch: list[Row] = []
         for row in content:
-            batch.append({**row, **{key: _time(row[key]) for key in times}})
+            batch.append({**row, **{key: read(row[key]) for key, read in readers.items()}})
             if len(batch) == _ROWS_AT_A_TIME:
                 connection.execute(table.insert(), batch)
                 batch = []
@@ -75,8 +80,14 @@ def _go_on_counting(connection: Connection, table: sa.Table) -> None:
 
 
 def _out(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
 def _time(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
+
+
+def _bytes(text: str | None) -> bytes | None:
+    return None if text is None else b64decode(text)

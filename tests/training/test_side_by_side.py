@@ -22,6 +22,7 @@ def _write_late(path: Path, progress: Progress) -> None:
 
 
 def _refuse(progress: Progress) -> None:
+    time.sleep(1)
     raise WeightsError("pool.json is empty")
 
 

@@ -21,7 +21,7 @@ from tests.builders import build_case, hours
 from tests.suggesters import KnownScorer, build_suggester
 
 KILLS, RAISES, SLOW = "kills its worker", "raises", "slow"
-SLOW_S = 0.04
+SLOW_S = 0.1
 
 
 class DeadlyScorer(KnownScorer):
