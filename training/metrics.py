@@ -79,7 +79,8 @@ def macro_f1(y_true: NDArray[np.bool_], y_pred: NDArray[np.bool_], *, min_exampl
     columns = y_true.sum(axis=0) >= min_examples
     if not columns.any():
         return float("nan")
-    return float(f1_score(y_true[:, columns], y_pred[:, columns], average="macro", zero_division=0))
+    kept = np.flatnonzero(columns)
+    return float(np.mean([f1_score(y_true[:, label], y_pred[:, label], zero_division=0) for label in kept]))
 
 
 def false_alarm_at_recall(y_true: NDArray[np.bool_], y_score: NDArray[np.float64], *, recall: float) -> float:

@@ -34,3 +34,8 @@ def test_false_alarms_are_counted_at_the_wanted_recall() -> None:
     truth = np.array([True] * 10 + [False] * 10)
     scores = np.concatenate([np.linspace(0.1, 1.0, 10), np.linspace(0.0, 0.45, 10)])
     assert false_alarm_at_recall(truth, scores, recall=0.9) == pytest.approx(0.6)
+
+
+def test_one_label_alone_has_the_f1_of_its_positives() -> None:
+    y_true, y_pred = np.array([[True], [True], [False], [False]]), np.array([[True], [False], [False], [False]])
+    assert macro_f1(y_true, y_pred) == pytest.approx(2 / 3)
