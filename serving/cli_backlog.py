@@ -4,6 +4,8 @@ Wires settings, engine and progress; knows nothing of how anything is scored.
 """
 
 import os
+import signal
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -60,6 +62,7 @@ def score(
     load = loader(model_folder(settings), cache_dir=settings.cache_dir)
     make_engine = PoolEngine if engine == "pool" else RayEngine
     store = None
+    _listen_to_interrupts()
     try:
         if waiting:
             from serving.store import Store
@@ -107,3 +110,9 @@ def score(
 def _plain(text: str) -> str:
     """Keep rich from reading [words] of ours as markup."""
     return text.replace("[", r"\[")
+
+
+def _listen_to_interrupts() -> None:
+    """Take an interrupt as one even where a shell started the command in the background, which has it ignored."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
