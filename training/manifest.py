@@ -11,6 +11,7 @@ from typing import Any
 _ORIGIN = {
     "chat": ("written for this project, model-assisted", "Apache-2.0"),
     "written": ("written for this project, model-assisted", "Apache-2.0"),
+    "heldout": ("written for this project, model-assisted", "Apache-2.0"),
     "reviews": ("labels of this project; public texts are not included", "Apache-2.0"),
     "simulation": ("written for this project", "Apache-2.0"),
     "samples": ("written and rendered for this project", "Apache-2.0"),

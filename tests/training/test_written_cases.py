@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from models.errors import InputError
-from models.vocabulary import LABELS_OF_SPEAKER
+from models.vocabulary import LABELS_OF_SPEAKER, Ruling
 from tests.builders import build_case
+from training.chat_corpus import read_training_corpus
 from training.written_cases import read_written_cases
 
-WRITTEN = Path(__file__).parents[2] / "datasets" / "written"
-FOLDERS = sorted(path.parent for path in WRITTEN.glob("*/cases.jsonl"))
+DATASETS = Path(__file__).parents[2] / "datasets"
+HELD_OUT = sorted(path.parent for path in DATASETS.glob("heldout/*/cases/cases.jsonl"))
+FOLDERS = sorted(path.parent for path in DATASETS.glob("written/*/cases.jsonl")) + HELD_OUT
 
 
 def _folder(tmp_path: Path, **files: list[str]) -> Path:
@@ -20,7 +22,7 @@ def _folder(tmp_path: Path, **files: list[str]) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: str(path.relative_to(DATASETS)))
 def test_every_written_case_is_whole(folder: Path) -> None:
     for written in read_written_cases(folder):
         messages = {message.message_id: message.speaker for message in written.case.chat}
@@ -34,6 +36,30 @@ def test_every_written_case_is_whole(folder: Path) -> None:
 def test_no_case_id_is_used_twice() -> None:
     ids = [written.case.case_id for folder in FOLDERS for written in read_written_cases(folder)]
     assert len(ids) == len(set(ids)) >= 200
+
+
+def test_nothing_held_out_is_fitted_on() -> None:
+    corpus = read_training_corpus(DATASETS, data_dir=None)
+    fitted = {said.text for conversation in corpus for said in conversation.utterances}
+    held_out = [written.case for folder in HELD_OUT for written in read_written_cases(folder)]
+    long = {message.text for case in held_out for message in case.chat if len(message.text) > 20}
+    assert len(long) >= 100
+    assert not fitted & long
+
+
+@pytest.mark.parametrize("folder", HELD_OUT, ids=lambda path: path.parent.name)
+def test_an_arguable_held_out_case_lists_its_ruling_and_another(folder: Path) -> None:
+    rows = [json.loads(line) for line in (folder / "acceptable.jsonl").read_text(encoding="utf-8").splitlines()]
+    acceptable = {row["case_id"]: {Ruling(ruling) for ruling in row["acceptable"]} for row in rows}
+    arguable = {
+        written.case.case_id: written.outcome.ruling
+        for written in read_written_cases(folder)
+        if written.outcome.difficulty == "arguable"
+    }
+    assert set(acceptable) == set(arguable)
+    for case_id, ruling in arguable.items():
+        assert ruling in acceptable[case_id]
+        assert len(acceptable[case_id]) > 1
 
 
 def test_a_broken_line_is_named(tmp_path: Path) -> None:
