@@ -6,7 +6,7 @@ Knows nothing of texts or rulings.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,41 +17,31 @@ from models.images import open_photo
 from models.listing import LIKENESSES, ListingMatcher
 from models.photo import DamageClassifier, PhotoReading
 from models.photo_cells import N_POOLED, read_cells
-from models.registry import load_suggester
 from models.scorer import EvidenceScorer
 from training.benchmark_left_out import left_out_section, read_left_out
+from training.benchmark_part import evaluate_part
 from training.benchmark_section import BenchmarkConfig, Section, figure_table, image
 from training.damage_data import DamagePhoto, read_damage_photos
 from training.damage_examples import Encoder
-from training.evaluate import Evaluation, evaluate
+from training.evaluate import Evaluation
 from training.evaluate_damage import ScoredPhotos
 from training.evaluate_listing import ScoredPairs, evaluate_listing, mismatch_figures
 from training.metrics import Figure, auroc_of, bootstrap
 from training.mistakes import write_photo_mistakes
 from training.plots import roc_curves
 from training.shortcuts import ALTERATIONS, Alteration, colours, file_traits, fit_control
+from training.side_by_side import Progress
 
 Floats = NDArray[np.float64]
-Progress = Callable[[str], None]
 
 
 def photo_sections(config: BenchmarkConfig, progress: Progress) -> list[Section]:
     """Return the sections on photos that the data allows."""
-    suggester = load_suggester(config.weights_dir, cache_dir=config.cache_dir)
+    suggester, found = evaluate_part(config, "photos", progress)
     scorer = suggester.scorer
     if not isinstance(scorer, EvidenceScorer):
         raise TypeError("a benchmark measures the classifiers themselves")
     encoder = scorer.image_encoder
-    found = evaluate(
-        suggester,
-        data_dir=config.data_dir,
-        datasets_dir=config.datasets_dir,
-        weights_dir=config.weights_dir,
-        cache_dir=config.cache_dir,
-        ruled_on=config.ruled_on,
-        parts=("photos",),
-        progress=progress,
-    )
     write_photo_mistakes(found.scored, config.reports_dir)
     sections = []
     if found.scored.photos is not None:

@@ -9,13 +9,12 @@ from dataclasses import replace
 import numpy as np
 
 from models.evidence import CaseEvidence
-from models.registry import load_suggester
 from models.ruling import RULINGS, RulingClassifier
 from models.suggester import Suggester
 from models.vocabulary import Claim
+from training.benchmark_part import evaluate_part
 from training.benchmark_section import BenchmarkConfig, Section, figure_table, image
 from training.chat_corpus import language_of
-from training.evaluate import PARTS, evaluate
 from training.evaluate_rulings import RuledCases
 from training.fit_rulings import MEASURE_SEED_OFFSET, ruling_table, score_simulated, simulated_figures
 from training.metrics import Figure
@@ -23,10 +22,10 @@ from training.mistakes import write_ruling_mistakes
 from training.photo_errors import load_photo_errors
 from training.plots import reliability_diagram
 from training.ruling_scores import RulingScores, party_errors, score_figures, slice_figures
+from training.side_by_side import Progress
 from training.simulate import SimulatedCase, simulate
 from training.statement_pool import load_pool
 
-Progress = Callable[[str], None]
 DIMENSIONS = ("claim", "language", "platform")
 _HEADS = ("accuracy", "set_coverage", "set_size", "ece")
 _ABLATED = 4_000
@@ -34,17 +33,7 @@ _ABLATED = 4_000
 
 def ruling_sections(config: BenchmarkConfig, progress: Progress) -> list[Section]:
     """Return the sections on rulings: on the data's whole cases if it has any, and on simulated ones."""
-    suggester = load_suggester(config.weights_dir, cache_dir=config.cache_dir)
-    found = evaluate(
-        suggester,
-        data_dir=config.data_dir,
-        datasets_dir=config.datasets_dir,
-        weights_dir=config.weights_dir,
-        cache_dir=config.cache_dir,
-        ruled_on=config.ruled_on,
-        parts=(PARTS[2],),
-        progress=progress,
-    )
+    suggester, found = evaluate_part(config, "rulings", progress)
     sections = []
     if found.scored.ruled is not None:
         write_ruling_mistakes(found.scored.ruled, config.reports_dir)

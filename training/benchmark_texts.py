@@ -3,7 +3,7 @@
 Knows nothing of photos or rulings.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,45 +11,37 @@ from sklearn.metrics import average_precision_score
 
 from models.calibration import debiased_ece
 from models.chat import ChatClassifier, Heads
-from models.registry import load_suggester
 from models.scorer import EvidenceScorer
 from models.windows import WindowMaker
+from training.benchmark_part import evaluate_part
 from training.benchmark_section import BenchmarkConfig, Section, figure_table, image
 from training.chat_corpus import read_cases, read_reviews
-from training.evaluate import PARTS, evaluate, macro_f1_figure
+from training.evaluate import macro_f1_figure
 from training.evaluate_chat import ScoredMessages, score_cases, score_reviews
 from training.metrics import Figure, bootstrap, macro_f1
 from training.mistakes import write_text_mistakes
 from training.plots import reliability_diagram
+from training.side_by_side import Progress
 
-Progress = Callable[[str], None]
 _FEWEST = 5
 _N_BOOTSTRAP = 200
+_ALONE = "each message read without the others"
 
 
 def text_sections(config: BenchmarkConfig, progress: Progress) -> list[Section]:
     """Return the sections on statements that the data allows."""
-    suggester = load_suggester(config.weights_dir, cache_dir=config.cache_dir)
+    suggester, found = evaluate_part(config, "text", progress)
     if not isinstance(suggester.scorer, EvidenceScorer):
         raise TypeError("a benchmark measures the classifiers themselves")
     chat = suggester.scorer.chat
-    found = evaluate(
-        suggester,
-        data_dir=config.data_dir,
-        datasets_dir=config.datasets_dir,
-        weights_dir=config.weights_dir,
-        cache_dir=config.cache_dir,
-        ruled_on=config.ruled_on,
-        parts=(PARTS[0],),
-        progress=progress,
-    )
     sections = []
     if found.scored.reviews is not None:
         progress("review ablations")
         reviews = found.scored.reviews
         write_text_mistakes("reviews", reviews, read_reviews(config.data_dir, split="test"), config.reports_dir)
         rows = [("classifier", reviews), *found.scored.review_baselines.items()]
-        rows += [(name, score_reviews(other, config.data_dir)) for name, other in ablations(chat).items()]
+        readers = {name: other for name, other in ablations(chat).items() if name != _ALONE}
+        rows += [(name, score_reviews(other, config.data_dir)) for name, other in readers.items()]
         section = _section("Statements in reviews", "reviews", reviews, rows, config, n_labels_from=0)
         sections.append(replace(section, figures=_of("statements.", found.figures)))
     if found.scored.chats is not None:
@@ -64,14 +56,9 @@ def text_sections(config: BenchmarkConfig, progress: Progress) -> list[Section]:
 
 
 def ablations(chat: ChatClassifier) -> dict[str, ChatClassifier]:
-    """Return the classifier with one of its two readers silent, and without the messages before."""
+    """Return the classifier with one of its two readers silent, and reading each message without the others."""
     heads, windows = chat.heads, chat.windows
-    alone = WindowMaker(
-        windows.tokenizer,
-        context_messages=0,
-        max_context_tokens=windows.max_context_tokens,
-        max_own_tokens=windows.max_own_tokens,
-    )
+    alone = WindowMaker(windows.tokenizer, **{**windows.limits, "context_messages": 0, "max_window_tokens": 0})
 
     def changed(heads_now: Heads = heads, windows_now: WindowMaker = windows) -> ChatClassifier:
         return ChatClassifier(
@@ -85,7 +72,7 @@ def ablations(chat: ChatClassifier) -> dict[str, ChatClassifier]:
     return {
         "encoder alone": changed(replace(heads, phrase_share=np.zeros_like(heads.phrase_share))),
         "phrases alone": changed(replace(heads, encoder_share=np.zeros_like(heads.encoder_share))),
-        "without the messages before": changed(windows_now=alone),
+        _ALONE: changed(windows_now=alone),
     }
 
 

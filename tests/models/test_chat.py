@@ -6,12 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import LABELS, ChatClassifier, Heads, Utterance, full_rank, token_shares
-from models.encoders import prepare_text_encoder
+from models.chat import LABELS, ChatClassifier, Utterance, token_shares
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, phrases, units
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
-from models.windows import WindowMaker
+from tests.tiny_chat import build_tiny_chat
 from tests.tiny_encoder import save_tiny_encoder
 
 CONVERSATION = [
@@ -37,31 +36,7 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def classifier(source: str, cache_dir: Path) -> ChatClassifier:
-    rng = np.random.default_rng(0)
-    n_labels = len(LABELS)
-    vocabulary = {phrase: row for row, phrase in enumerate(sorted({p for p, _ in phrases("收到碎了 see photo 退款")}))}
-    heads = Heads(
-        weight=rng.normal(size=(n_labels, 32)).astype(np.float32),
-        focus=rng.normal(size=(n_labels, 32)).astype(np.float32),
-        bias=rng.normal(size=n_labels).astype(np.float32),
-        phrases=PhraseWeights(
-            vocabulary,
-            np.ones(len(vocabulary), np.float32),
-            rng.normal(size=(len(vocabulary), n_labels)).astype(np.float16).astype(np.float32),
-            np.zeros(n_labels, np.float32),
-        ),
-        encoder_share=np.full(n_labels, 0.7, np.float32),
-        phrase_share=np.full(n_labels, 1.3, np.float32),
-        shift=np.zeros(n_labels, np.float32),
-        alone_shift=np.full(n_labels, 0.5, np.float32),
-        resting=rng.normal(size=n_labels).astype(np.float32),
-    )
-    name = "encoder.layer.1.attention.self.query.weight"
-    delta = {name: (rng.normal(size=(32, 2)).astype(np.float16), rng.normal(size=(2, 32)).astype(np.float16))}
-    encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta))
-    return ChatClassifier(
-        encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer), delta=delta, source=source
-    )
+    return build_tiny_chat(source, cache_dir)
 
 
 def test_each_speaker_gets_only_the_labels_it_can_bear(classifier: ChatClassifier) -> None:
