@@ -27,7 +27,7 @@ from serving.house import House, build_house
 from serving.logs import configure_logs
 from serving.records import Role
 from serving.settings import Settings
-from serving.store import order
+from serving.store import order, precedents
 from serving.tables import case_versions, cases, suggestions
 from tests.postgres import PostgresServer
 
@@ -105,6 +105,7 @@ def _case_row(case: Case, now: datetime) -> dict[str, object]:
         "created_at": now,
         "updated_at": now,
         **order.standing(case, at=now),
+        **precedents.facts_of(case),
     }
 
 

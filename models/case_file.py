@@ -27,11 +27,17 @@ def photo_digest(data: bytes) -> str:
 
 def input_digest(file: CaseFile, *, ruled_on: date) -> str:
     """Return "sha256:…" over the case, its photos' digests and the date that chooses the rule pack."""
-    photos = {
-        photo.photo_id: photo_digest(file.photos[photo.photo_id])
-        for photo in file.case.photos
-        if photo.photo_id in file.photos
-    }
-    content = [file.case.model_dump(mode="json"), photos, ruled_on.isoformat()]
+    return digest_of(
+        file.case, {photo_id: photo_digest(data) for photo_id, data in file.photos.items()}, ruled_on=ruled_on
+    )
+
+
+def digest_of(case: Case, photo_digests: Mapping[str, str], *, ruled_on: date) -> str:
+    """Return `input_digest` of a case whose photos are digested already.
+
+    photo_digests : by photo_id, of the photos at hand
+    """
+    photos = {photo.photo_id: photo_digests[photo.photo_id] for photo in case.photos if photo.photo_id in photo_digests}
+    content = [case.model_dump(mode="json"), photos, ruled_on.isoformat()]
     canonical = json.dumps(content, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
     return "sha256:" + hashlib.sha256(canonical.encode()).hexdigest()

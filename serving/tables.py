@@ -36,14 +36,19 @@ cases = sa.Table(
     sa.Column("committed_at", UtcTime, nullable=True),
     sa.Column("rule_pack", sa.String(64), nullable=True),
     sa.Column("ruling", sa.String(32), nullable=True),
+    # What makes cases comparable, read out of the newest version.
+    sa.Column("goods_state", sa.String(32), nullable=True),
+    sa.Column("receipt_confirmed", sa.Boolean, nullable=True),
+    sa.Column("signed_by", sa.String(32), nullable=True),
+    sa.Column("category", sa.Text, nullable=True),
     # A user's key. No constraint: SQLite can't add one to a table that others refer to.
     sa.Column("assigned_to", sa.BigInteger().with_variant(sa.Integer, "sqlite"), nullable=True),
     sa.UniqueConstraint("platform", "case_id"),
     sa.Index(None, "status", "opened_at", "id"),
     sa.Index(None, "opened_at", "id"),
     sa.Index(None, "status", "priority", "id"),
-    sa.Index(None, "claim", "rule_pack", "updated_at"),
-    sa.Index(None, "assigned_to", "status"),
+    sa.Index(None, "claim", "rule_pack", "status", "updated_at"),
+    sa.Index(None, "assigned_to", "status", "priority", "id"),
 )
 
 case_versions = sa.Table(

@@ -6,13 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header
 
-from models.case_file import input_digest
+from models.case_file import digest_of
 from models.domain import Decision, DecisionDraft
 from models.errors import InputError
 from models.rule_pack import shipped_rule_book
 from serving.api.documents import EXAMPLE_DECISION, json_body_of
 from serving.api.keys import NeedsKey
-from serving.case_files import read_case_file
 from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, StoreDep, parse_draft
 from serving.desk_records import NoticeText
 from serving.errors import problem_responses
@@ -72,7 +71,7 @@ def decide(
         key,
         draft,
         by=by.user,
-        input_digest=input_digest(read_case_file(version, house.photos), ruled_on=today),
+        input_digest=digest_of(version.case, version.digests, ruled_on=today),
         judged_version=judged_version,
         write_notice=notice,
     )

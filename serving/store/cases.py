@@ -15,7 +15,7 @@ from models.vocabulary import Platform
 from serving.audit import Action
 from serving.records import CaseKey, CaseStatus, Intake, NewPhoto, PhotoOnFile, StoredVersion, SuggestionState
 from serving.refusals import CaseClosedError, CaseExistsError, UnknownError
-from serving.store import jobs, order, trail
+from serving.store import jobs, order, precedents, trail
 from serving.tables import case_photos, case_versions, cases, photos
 
 _SETTLE_S = 1.0
@@ -176,6 +176,7 @@ def _summary(case: Case) -> dict[str, Any]:
         "paid_minor": case.order.paid_minor,
         "currency": case.order.currency,
         "title": case.listing.title[:500],
+        **precedents.facts_of(case),
     }
 
 

@@ -115,8 +115,7 @@ class Desk:
     def precedents(self, key: CaseKey) -> Precedents:
         """Return the nearest earlier rulings under the same rules. Raises UnknownError."""
         with self.database.read() as connection:
-            version = cases.current(connection, key)
-            nearest = precedents.nearest(connection, version.case_key, version.case)
+            nearest = precedents.nearest(connection, cases.row_of(connection, key))
         rulings = {precedent.ruling for precedent in nearest}
         usual = rulings.pop() if len(nearest) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
         return Precedents(nearest=nearest, usual=usual)
