@@ -18,7 +18,7 @@ from models.listing import LIKENESSES, ListingMatcher
 from models.photo import DamageClassifier, PhotoReading
 from models.photo_cells import N_POOLED, read_cells
 from models.scorer import EvidenceScorer
-from training.benchmark_left_out import left_out_section, read_left_out
+from training.benchmark_left_out import left_out_section
 from training.benchmark_part import evaluate_part
 from training.benchmark_section import BenchmarkConfig, Section, figure_table, image
 from training.damage_data import DamagePhoto, read_damage_photos
@@ -26,6 +26,7 @@ from training.damage_examples import Encoder
 from training.evaluate import Evaluation
 from training.evaluate_damage import ScoredPhotos
 from training.evaluate_listing import ScoredPairs, evaluate_listing, mismatch_figures
+from training.left_out import read_left_out
 from training.metrics import Figure, auroc_of, bootstrap
 from training.mistakes import write_photo_mistakes
 from training.plots import roc_curves

@@ -26,6 +26,7 @@ DataDir = Annotated[Path, typer.Option("--data", help="Folder with photos, texts
 ModelDir = Annotated[Path | None, typer.Option("--model", help="Model folder; the shipped one by default.")]
 CacheDir = Annotated[Path | None, typer.Option("--cache", help="Where prepared encoders are kept.")]
 PARTS = "chat,damage,listing,ruling"
+N_SIMULATED = 20_000
 
 
 @app.command()
@@ -58,6 +59,7 @@ def fit(
             weights_dir=config.weights_dir,
             cache_dir=config.cache_dir,
             ruled_on=_today(),
+            n_simulated=N_SIMULATED,
             progress=_dim,
         )
     _print(evaluation)
@@ -79,12 +81,9 @@ def evaluate(
     """Measure every figure that the data allows, with 95 % bootstrap intervals."""
     from models.registry import load_suggester
     from training.config import DATASETS_DIR
-    from training.evaluate import Evaluation, write_evaluation
     from training.evaluate import evaluate as measure
-    from training.fit_rulings import simulated_figures
+    from training.evaluate import write_evaluation
     from training.model_card import write_model_card
-    from training.photo_errors import load_photo_errors
-    from training.statement_pool import load_pool
 
     day = date.fromisoformat(ruled_on) if ruled_on else _today()
     folder = _model(model)
@@ -98,18 +97,9 @@ def evaluate(
             cache_dir=_cache(cache),
             ruled_on=day,
             baselines=baselines,
+            n_simulated=simulated,
             progress=_dim,
         )
-        if simulated:
-            console.print(f"measuring {simulated} simulated cases ...", style="dim")
-            figures = simulated_figures(
-                suggester.ruling,
-                pool=load_pool(folder / "chat" / "pool.json"),
-                photo_errors=load_photo_errors(folder),
-                n_cases=simulated,
-                seed=0,
-            )
-            evaluation = Evaluation({**evaluation.figures, **figures}, evaluation.by_product)
     _print(evaluation)
     if json_file is not None:
         write_evaluation(evaluation, json_file)
@@ -122,7 +112,7 @@ def benchmark(
     data: DataDir,
     model: ModelDir = None,
     cache: CacheDir = None,
-    simulated: Annotated[int, typer.Option(help="Simulated disputes to measure on.", min=200)] = 20_000,
+    simulated: Annotated[int, typer.Option(help="Simulated disputes to measure on.", min=200)] = N_SIMULATED,
     ruled_on: Annotated[str | None, typer.Option(help="Day of ruling, YYYY-MM-DD; today by default.")] = None,
 ) -> None:
     """Measure everything: docs/benchmark.md with plots, the model card, reports/ with the worst mistakes."""

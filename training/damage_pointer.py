@@ -6,12 +6,14 @@ them, and small marks drawn on intact clothing. Knows nothing of heads, files or
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from models.encoders import PHOTO_SIDE, PhotoFeatures
@@ -31,7 +33,7 @@ class PointerSettings:
     """How the pointer learns.
 
     variants : harmless variants of each marked photo; drawn_marks : intact photos of clothing with a drawn mark
-    drawn_weight : weight of those next to 1; C : inverse regularisation
+    drawn_weight : weight of those next to 1; C : inverse regularisation; steps : of the solver, which stops short
     cells : marked and other cells taken from each photo, at most
     heads_weight : of the heads' logits beside the pointer's own, as measured by cross-validation
     """
@@ -40,6 +42,7 @@ class PointerSettings:
     drawn_marks: int = 300
     drawn_weight: float = 0.5
     C: float = 0.03
+    steps: int = 60
     cells: tuple[int, int] = (30, 90)
     heads_weight: float = 0.25
     long_side: int = PHOTO_SIDE
@@ -74,8 +77,9 @@ def fit_pointer(
             weight.append(np.full(len(chosen), 0.5 * photo_weight / len(chosen)))
     X, shares = np.concatenate(rows), np.concatenate(weight)
     mean, std = X.mean(0), X.std(0) + 1e-3
-    model = LogisticRegression(C=settings.C, max_iter=60)
-    model.fit((X - mean) / std, np.concatenate(marked), sample_weight=shares / shares.mean())
+    model = LogisticRegression(C=settings.C, max_iter=settings.steps)
+    with warnings.catch_warnings(action="ignore", category=ConvergenceWarning):
+        model.fit((X - mean) / std, np.concatenate(marked), sample_weight=shares / shares.mean())
     direction = (model.coef_[0] / std).astype(np.float32)
     split = LEVEL_INPUTS["stride8"]
     learned = {"stride8.weight": direction[:split], "stride16.weight": direction[split:]}

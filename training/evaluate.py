@@ -5,7 +5,7 @@ recomputed on the same rows in the same run. Knows which figures there are, not 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -21,12 +21,13 @@ from training.evaluate_chat import ScoredMessages, score_baselines, score_cases,
 from training.evaluate_damage import ScoredPhotos, damage_figures, score_baseline, score_test_photos
 from training.evaluate_listing import ScoredPairs, evaluate_listing, mismatch_figures
 from training.evaluate_rulings import RuledCases, rule_cases, ruling_figures
+from training.fit_rulings import simulated_figures
+from training.left_out import left_out_figures, read_left_out
 from training.metrics import Figure, bootstrap, macro_f1
 from training.photo_errors import load_photo_errors
+from training.side_by_side import Progress
+from training.statement_pool import load_pool
 from training.written_cases import read_written_cases
-
-Progress = Callable[[str], None]
-
 
 PARTS = ("text", "photos", "rulings")
 
@@ -75,6 +76,7 @@ def evaluate(
     cache_dir: Path,
     ruled_on: date,
     baselines: bool = True,
+    n_simulated: int = 0,
     parts: tuple[str, ...] = PARTS,
     progress: Progress = lambda message: None,
 ) -> Evaluation:
@@ -82,6 +84,7 @@ def evaluate(
 
     ruled_on : the day of ruling, which chooses the rule packs
     baselines : also fit and measure the simple baselines on the same rows
+    n_simulated : also rule this many simulated cases
     parts : of PARTS, what to measure
     """
     scorer = suggester.scorer
@@ -116,6 +119,8 @@ def evaluate(
             found["photo_baseline"] = score_baseline(scorer.image_encoder, data_dir)
             baseline, _ = damage_figures(found["photo_baseline"])
             figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
+    if "photos" in parts:
+        figures |= left_out_figures(read_left_out(weights_dir))
     if has("photos", "grocery", "photos.csv"):
         progress("listing pairs")
         found["pairs"] = pairs = evaluate_listing(scorer.listing, scorer.image_encoder, data_dir)
@@ -129,6 +134,10 @@ def evaluate(
         errors = load_photo_errors(weights_dir)
         found["ruled"] = rule_cases(suggester, scorer, cases, errors=errors, ruled_on=ruled_on)
         figures |= ruling_figures(found["ruled"])
+    if n_simulated:
+        progress(f"{n_simulated} simulated disputes")
+        pool, errors = load_pool(weights_dir / "chat" / "pool.json"), load_photo_errors(weights_dir)
+        figures |= simulated_figures(suggester.ruling, pool=pool, photo_errors=errors, n_cases=n_simulated, seed=0)
     return Evaluation(figures, by_product, Scored(**found))
 
 

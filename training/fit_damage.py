@@ -30,9 +30,9 @@ from training.damage_head import HeadSettings, export_head, one_thread, train_he
 from training.damage_left_out import TWIN_SHARE, HeldOutScores, LeftOut, score_left_out
 from training.damage_pointer import fit_pointer
 from training.damage_views import fit_codes, fit_views, pooled_part
+from training.left_out import LEFT_OUT_FILE
 
 ERROR_RATES_FILE = "error_rates.json"
-LEFT_OUT_FILE = "left_out.json"
 _GROUP_WEIGHT = 100.0
 _NARROW_SHARE = 0.15
 

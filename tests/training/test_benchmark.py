@@ -14,10 +14,11 @@ from models.photo_cells import PhotoCells
 from models.registry import SHIPPED_DIR
 from tests.damage_goods import TinyEncoder, write_photos
 from training.benchmark import Benchmark, missing_parts, run_benchmark
-from training.benchmark_left_out import left_out_section, read_left_out
+from training.benchmark_left_out import left_out_section
 from training.benchmark_photos import damage_controls
 from training.benchmark_section import BenchmarkConfig, Section, figure_table, read_sections, write_sections
 from training.damage_data import read_damage_photos
+from training.left_out import read_left_out
 from training.metrics import Figure
 from training.side_by_side import JobFailedError, Progress
 
