@@ -8,7 +8,7 @@ nothing of cases, files of labels, or training.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from models.phrases import PhraseWeights, units
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
 from models.windows import Member, Utterance, Window, WindowMaker
 
-__all__ = ["ChatClassifier", "Heads", "LowRank", "StatementScore", "Utterance"]
+__all__ = ["ChatClassifier", "Heads", "LowRank", "MessageFeatures", "StatementScore", "Utterance"]
 
 LABELS: tuple[StatementLabel, ...] = tuple(StatementLabel)
 MAX_SPANS = 3
@@ -52,6 +52,18 @@ class StatementScore:
     speaker: Speaker
     probabilities: dict[StatementLabel, float]
     spans: dict[StatementLabel, tuple[tuple[int, int], ...]]
+
+
+@dataclass(frozen=True)
+class MessageFeatures:
+    """What the heads read of one message.
+
+    states : shape (n_labels, hidden), the message's own token states averaged as each label looks at them
+    logits : shape (n_labels,), of every label, also of those that its speaker can't bear
+    """
+
+    states: NDArray[np.float16]
+    logits: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -194,6 +206,40 @@ class ChatClassifier:
             [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for utterance in said]
             for _, said, _ in windows
         ]
+        for place, rank, _, tokens, logits in self._look_at(windows):
+            window, said, _ = windows[place]
+            read[place][rank] = self._judge(window.members[rank], said[rank], tokens, logits)
+        return read
+
+    def features(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[MessageFeatures | None]]:
+        """Return what the heads read of each message, None for one that can state nothing.
+
+        One list a conversation, in the order of its messages; attachments play no part.
+        """
+        cut = [(number, window) for number, said in enumerate(conversations) for window in self.windows.cut(said)]
+        wanted = [
+            (
+                window,
+                [conversations[number][member.place] for member in window.members],
+                len(conversations[number]) == 1,
+            )
+            for number, window in cut
+        ]
+        found: list[list[MessageFeatures | None]] = [[None] * len(said) for said in conversations]
+        for place, rank, own, _, logits in self._look_at(wanted):
+            states = attention(own.astype(np.float64), focus=self.heads.focus).T @ own
+            number, window = cut[place]
+            found[number][window.members[rank].place] = MessageFeatures(states.astype(np.float16), logits)
+        return found
+
+    def _look_at(
+        self, windows: Sequence[tuple[Window, Sequence[Utterance], bool]]
+    ) -> Iterator[tuple[int, int, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]]:
+        """Yield what is seen of each message that can state something.
+
+        Place of its window, rank in it, own token states (n_tokens, hidden), token shares (n_tokens, n_labels), logits
+        (n_labels,).
+        """
         wanted = [
             [
                 rank
@@ -206,31 +252,25 @@ class ChatClassifier:
         texts = [windows[place][1][rank].text for place in readable for rank in wanted[place]]
         phrase_logits = iter(self.heads.phrases.score(texts))
         phrases = {(place, rank): next(phrase_logits) for place in readable for rank in wanted[place]}
+        heads = self.heads
         for group in equal_lengths([len(windows[place][0].ids) for place in readable]):
             chosen = [readable[row] for row in group]
             states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
             for place, state in zip(chosen, states, strict=True):
-                window, said, alone = windows[place]
-                shift = self.heads.alone_shift if alone else self.heads.shift
+                window, _, alone = windows[place]
+                shift = heads.alone_shift if alone else heads.shift
                 for rank in wanted[place]:
-                    member = window.members[rank]
-                    own = state[member.start : member.end]
-                    read[place][rank] = self._judge(member, said[rank], own, phrases[place, rank], shift=shift)
-        return read
+                    own = state[window.members[rank].start : window.members[rank].end]
+                    tokens = token_shares(
+                        own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting
+                    )
+                    encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
+                    logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrases[place, rank] + shift
+                    yield place, rank, own, tokens, logits
 
     def _judge(
-        self,
-        member: Member,
-        utterance: Utterance,
-        own: NDArray[np.float32],
-        phrase_logits: NDArray[np.float64],
-        *,
-        shift: NDArray[np.float32],
+        self, member: Member, utterance: Utterance, tokens: NDArray[np.float64], logits: NDArray[np.float64]
     ) -> Verdict:
-        heads = self.heads
-        tokens = token_shares(own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting)
-        encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
-        logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + shift
         probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
         spans = {
             label: _spans(utterance.text, self._shares(member, utterance, tokens, LABELS.index(label)))
@@ -271,10 +311,15 @@ def token_shares(
     own : shape (n_tokens, hidden), the states of the message's own tokens
     Returns shape (n_tokens, n_labels); its column sums, `resting` and the bias make the encoder logits.
     """
+    shares: NDArray[np.float64] = attention(own, focus=focus) * (own @ weight.astype(np.float64).T - resting)
+    return shares
+
+
+def attention(own: NDArray[np.float64], *, focus: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how much each token counts for each label, shape (n_tokens, n_labels), columns summing to 1."""
     looked = own @ focus.astype(np.float64).T
     looked = np.exp(looked - looked.max(axis=0))
-    shares: NDArray[np.float64] = looked / looked.sum(axis=0) * (own @ weight.astype(np.float64).T - resting)
-    return shares
+    return np.asarray(looked / looked.sum(axis=0))
 
 
 def sigmoid(logit: float) -> float:

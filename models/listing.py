@@ -110,6 +110,31 @@ class ListingMatcher:
         and the photo furthest on the deciding side speaks most.
         Raises NotFittedError before `fit_listing` or `load`, ValueError where a side has no photo.
         """
+        likenesses, looks = self._compare(listing, received)
+        logits = likenesses @ np.array(self.slopes_) + self.intercept_
+        best = logits.argmin(axis=0)
+        of_best = logits[best, np.arange(len(received))]
+        raw = float(of_best.mean())
+        speaks = int((of_best * math.copysign(1.0, raw)).argmax())
+        first = int(best[speaks])
+        return MatchScore(
+            probability=1 / (1 + math.exp(-raw)),
+            pair=(first, speaks),
+            region=self._region(looks[first, speaks], received[speaks]),
+            raw=raw,
+        )
+
+    def likenesses(self, listing: Sequence[PhotoFeatures], received: Sequence[PhotoFeatures]) -> NDArray[np.float64]:
+        """Return the likenesses of each pair, shape (n_listing, n_received, 3), each in [-1, 1].
+
+        Errors as in `score`.
+        """
+        return self._compare(listing, received)[0]
+
+    def _compare(
+        self, listing: Sequence[PhotoFeatures], received: Sequence[PhotoFeatures]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return likenesses (n_listing, n_received, 3) and where each pair looks (n_listing, n_received, n_cells)."""
         if not listing or not received:
             raise ValueError("a match needs a listing photo and a received photo")
         if not hasattr(self, "heads_"):
@@ -126,18 +151,7 @@ class ListingMatcher:
                     look = look_for(head, one, other)
                     likenesses[i, j] += compare(head, one, other, look=look) / len(self.heads_)
                     looks[i, j] += look / len(self.heads_)
-        logits = likenesses @ np.array(self.slopes_) + self.intercept_
-        best = logits.argmin(axis=0)
-        of_best = logits[best, np.arange(len(came))]
-        raw = float(of_best.mean())
-        speaks = int((of_best * math.copysign(1.0, raw)).argmax())
-        first = int(best[speaks])
-        return MatchScore(
-            probability=1 / (1 + math.exp(-raw)),
-            pair=(first, speaks),
-            region=self._region(looks[first, speaks], received[speaks]),
-            raw=raw,
-        )
+        return likenesses, looks
 
     def save(self, folder: Path) -> None:
         """Write the weights (safetensors) and the settings (JSON) into `folder`."""

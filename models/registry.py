@@ -41,12 +41,17 @@ _ALLOWED = (".safetensors", ".json")
 
 
 class Manifest(Frozen):
-    """What a model folder holds. files : sha256 by path relative to the folder"""
+    """What a model folder holds.
+
+    files : sha256 by path relative to the folder
+    learned : by part (chat, damage, listing, ruling), what it learned of people and from how many of their labels
+    """
 
     model_version: str = Field(min_length=1)
     calibrated_on: CalibratedOn
     trained_at: AwareDatetime
     files: dict[str, str] = Field(min_length=1)
+    learned: dict[str, dict[str, int]] = Field(default_factory=dict)
 
 
 def load_suggester(
@@ -81,14 +86,26 @@ def load_suggester(
     )
 
 
-def write_manifest(directory: Path, *, calibrated_on: CalibratedOn, trained_at: datetime) -> str:
+def write_manifest(
+    directory: Path,
+    *,
+    calibrated_on: CalibratedOn,
+    trained_at: datetime,
+    learned: Mapping[str, dict[str, int]] | None = None,
+) -> str:
     """Pin every file of a model folder and return the model version, "ruling/" and eight digits of their digest."""
     files = {
         str(path.relative_to(directory)): _sha256(path) for path in _model_files(directory) if path.name != _MANIFEST
     }
     digest = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
     version = f"ruling/{digest[:8]}"
-    manifest = Manifest(model_version=version, calibrated_on=calibrated_on, trained_at=trained_at, files=files)
+    manifest = Manifest(
+        model_version=version,
+        calibrated_on=calibrated_on,
+        trained_at=trained_at,
+        files=files,
+        learned=dict(learned or {}),
+    )
     content = json.dumps(manifest.model_dump(mode="json"), indent=1, sort_keys=True)
     (directory / _MANIFEST).write_text(content + "\n", encoding="utf-8")
     return version

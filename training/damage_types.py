@@ -83,6 +83,22 @@ def learn_type(photos: TypePhotos, *, product: str) -> TypeExpert:
 
     Raises CalibrationError below 10 photos or below 3 of either kind.
     """
+    _, slope, intercept = _cross_validate(photos)
+    model = _TypeModel().fit(photos.inputs, photos.base, photos.damaged)
+    return model.expert(product, photos.codes, slope=slope, intercept=intercept)
+
+
+def held_out_logits(photos: TypePhotos) -> NDArray[np.float64]:
+    """Return what experts on the type that never saw the photo say of it, logits of shape (n_photos,).
+
+    Their slope and intercept come from all photos. Raises CalibrationError as `learn_type` does.
+    """
+    scores, slope, intercept = _cross_validate(photos)
+    return slope * scores + intercept
+
+
+def _cross_validate(photos: TypePhotos) -> tuple[NDArray[np.float64], float, float]:
+    """Return held-out raw scores, (n_photos,), and the slope and intercept that make logits of them."""
     inputs, base, damaged = photos.inputs, photos.base, photos.damaged
     fewest = min(int(damaged.sum()), int((~damaged).sum()))
     if len(damaged) < FEWEST_PHOTOS or fewest < FEWEST_OF_A_KIND:
@@ -92,9 +108,7 @@ def learn_type(photos: TypePhotos, *, product: str) -> TypeExpert:
         model = _TypeModel().fit(inputs[learned], base[learned], damaged[learned])
         held_out[kept] = model.decision(inputs[kept], base[kept])
     platt = LogisticRegression(C=1.0, class_weight="balanced").fit(held_out[:, None], damaged)
-    slope, intercept = max(float(platt.coef_[0, 0]), _LEAST_SLOPE), float(platt.intercept_[0])
-    model = _TypeModel().fit(inputs, base, damaged)
-    return model.expert(product, photos.codes, slope=slope, intercept=intercept)
+    return held_out, max(float(platt.coef_[0, 0]), _LEAST_SLOPE), float(platt.intercept_[0])
 
 
 def learning_curve(

@@ -86,9 +86,9 @@ def judge(
         reason = f"{n_gold} blind or appealed cases to judge on, {MIN_GOLD} needed"
         return Verdict(False, (reason, *failed_behaviour), n_gold, 0.0)
     old, new = _losses(judged, champion), _losses(judged, challenger)
-    certainty = _share_better(new["log_loss"] - old["log_loss"], judged.groups, seed=seed)
+    certainty = share_better(new["log_loss"] - old["log_loss"], judged.groups, seed=seed)
     overall = [
-        _compared(name, old[name], new[name], judged.groups, level=_LEVEL / _N_OVERALL, seed=seed) for name in old
+        compared(name, old[name], new[name], judged.groups, level=_LEVEL / _N_OVERALL, seed=seed) for name in old
     ]
     overall.append(_calibration(judged, champion, challenger, seed=seed))
     tested = [
@@ -98,7 +98,7 @@ def judge(
         if (values == value).sum() >= MIN_SLICE
     ]
     slices = [
-        _compared(
+        compared(
             f"{name}={value}",
             old["log_loss"][rows],
             new["log_loss"][rows],
@@ -136,16 +136,18 @@ def _losses(judged: OutcomeTable, said: Answers) -> Mapping[str, NDArray[np.floa
     }
 
 
-def _compared(
+def compared(
     name: str,
     old: NDArray[np.float64],
     new: NDArray[np.float64],
     groups: NDArray[np.str_],
     *,
-    level: float,
+    level: float = _LEVEL,
     seed: int,
 ) -> Comparison:
-    """Set size and misses only inform as long as coverage holds.
+    """Return the means of both and the paired difference. old, new, groups : shape (n_cases,), lower is better
+
+    Set size and misses only inform as long as coverage holds.
 
     So does the log-loss of those a ruling gave right: chosen by their label, they lose when doubt moves the other way
     rightly. Errors towards either party are judged over all cases.
@@ -171,7 +173,8 @@ def _paired(statistic: Statistic, groups: NDArray[np.str_], *, level: float, see
     return bootstrap(statistic, groups, n_bootstrap=_N_BOOTSTRAP, seed=seed, level=level)
 
 
-def _share_better(difference: NDArray[np.float64], groups: NDArray[np.str_], *, seed: int) -> float:
+def share_better(difference: NDArray[np.float64], groups: NDArray[np.str_], *, seed: int) -> float:
+    """Return the share of resamples of groups whose mean difference is below 0. Shapes (n_cases,)."""
     names, codes = np.unique(groups, return_inverse=True)
     sums, sizes = np.bincount(codes, difference), np.bincount(codes)
     drawn = np.random.default_rng(seed).integers(len(names), size=(_N_BOOTSTRAP, len(names)))

@@ -6,7 +6,7 @@ Knows nothing of how the verdict was reached.
 import base64
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from models.ruling import RULINGS, RulingClassifier
 from models.suggester import CalibratedOn
+from training.corrections import Learned
 from training.gate import Answers, Verdict
 from training.outcome_table import OutcomeTable
 from training.refit_rulings import refit_rulings
@@ -61,8 +62,12 @@ def write_report(
     doubtful: Sequence[Suspect],
     names: tuple[str, str],
     calibrated_on: CalibratedOn,
+    readings: Mapping[str, Learned],
 ) -> None:
-    """Write report.html and report.json into `folder`. names : model versions of champion and challenger"""
+    """Write report.html and report.json into `folder`.
+
+    names : model versions of champion and challenger; readings : by part, what people's corrections changed
+    """
     content = {
         "champion": names[0],
         "challenger": names[1],
@@ -71,6 +76,7 @@ def write_report(
         "splits": counts,
         "learning_curve": list(curve),
         "n_suspects": len(doubtful),
+        "readings": {part: {"learned": found.learned, "left": found.left} for part, found in readings.items()},
     }
     (folder / "report.json").write_text(json.dumps(content, indent=1), encoding="utf-8")
     plots = _plots(judged, champion, challenger, curve) if len(judged) else {}
@@ -83,6 +89,7 @@ def write_report(
         doubtful=doubtful[:_MOST_SUSPECTS],
         n_doubtful=len(doubtful),
         calibrated_on=calibrated_on,
+        readings=readings,
     )
     (folder / "report.html").write_text(page, encoding="utf-8")
 

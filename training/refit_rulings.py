@@ -22,8 +22,11 @@ Weighting = Literal["provenance", "equal"]
 
 @dataclass(frozen=True)
 class Refit:
+    """n_taught : outcomes learned from"""
+
     classifier: RulingClassifier
     calibrated_on: CalibratedOn
+    n_taught: int
 
 
 def refit_rulings(
@@ -58,4 +61,4 @@ def refit_rulings(
         calibration=(calibrating.X, calibrating.y_true) if on_outcomes else (X[n_fit:], y_true[n_fit:]),
         sample_weight=np.concatenate([np.ones(n_fit), OUTCOME_WEIGHT * worth]),
     )
-    return Refit(classifier, "outcomes" if on_outcomes else "simulated")
+    return Refit(classifier, "outcomes" if on_outcomes else "simulated", len(teaching))

@@ -4,11 +4,10 @@ Everything happens in one tracked run under one lock. Whatever fails, the champi
 order of things; how to split, learn and judge is known elsewhere.
 """
 
-import copy
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,13 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from models.case_file import CaseFile
-from models.domain import parse_case
 from models.errors import InputError
 from models.evidence import CaseEvidence
 from models.golden import write_golden
-from models.photo import DamageClassifier
-from models.registry import SHIPPED_DIR, RegisteredModel, load_suggester, write_manifest
-from models.scorer import EvidenceScorer
+from models.registry import SHIPPED_DIR, RegisteredModel, load_suggester, verified_manifest, write_manifest
 from models.suggester import CalibratedOn, Suggester
 from training.behaviour import failed_behaviour
 from training.config import DATASETS_DIR, SEED
@@ -31,7 +27,7 @@ from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
 from training.outcome_table import OutcomeTable, outcome_table
 from training.photo_errors import load_photo_errors
-from training.refit_damage import refit_damage
+from training.readings import Readings, refit_readings, sample_files, sample_labels
 from training.refit_rulings import Refit, refit_rulings
 from training.simulate import SimulatedCase, simulate
 from training.snapshot import DecidedCase, read_snapshots
@@ -65,7 +61,7 @@ class Retraining:
     seed: int = SEED
     n_simulated: int = N_TRAIN + N_CALIBRATION
     n_behaviour: int = 300
-    samples: Path = DATASETS_DIR / "samples"
+    datasets_dir: Path = DATASETS_DIR
     load: Loads | None = field(default=None, compare=False)
 
     def suggester(self, folder: Path) -> Suggester:
@@ -111,15 +107,22 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     run.measure({f"split.{name}": count for name, count in counts.items()})
     progress(", ".join(f"{name} {count}" for name, count in counts.items() if count))
     table = outcome_table(champion, decided, _scored(champion, decided, progress))
-    reader, damage = _with_damage(champion, [decided[place] for place in splits.teach], run, progress)
-    taught = outcome_table(reader, decided, _scored(reader, decided, progress)) if damage else table
+    readings = refit_readings(
+        champion,
+        [decided[place] for place in splits.teach],
+        readers=lambda: sample_labels(given.datasets_dir),
+        seed=given.seed,
+        progress=progress,
+    )
+    reader = readings.suggester
+    taught = outcome_table(reader, decided, _scored(reader, decided, progress)) if readings.changed else table
     progress(f"simulating {given.n_simulated} cases ...")
     cases = _simulated(given, champion_dir, given.n_simulated, seed=given.seed)
     simulated = ruling_table(cases)
     progress("fitting the ruling model ...")
     teaching, calibrating = taught.rows(splits.teach), taught.rows(splits.calibrate)
     refit = refit_rulings(teaching, calibrating, simulated=simulated, like=champion.ruling, seed=given.seed)
-    folder = _write_challenger(given, refit, damage, champion_dir, scratch / "model")
+    folder = _write_challenger(given, refit, readings, champion_dir, scratch / "model")
     challenger = given.suggester(folder)
     progress("judging challenger against champion ...")
     behaviour = failed_behaviour(
@@ -153,6 +156,7 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         doubtful=doubtful,
         names=(champion.model_version, challenger.model_version),
         calibrated_on=refit.calibrated_on,
+        readings=readings.parts,
     )
     run.keep(report)
     run.measure(
@@ -216,67 +220,31 @@ def _judged(table: OutcomeTable, splits: Splits) -> OutcomeTable:
     return judged
 
 
-def _with_damage(
-    champion: Suggester, teaching: Sequence[DecidedCase], run: Run, progress: Progress
-) -> tuple[Suggester, DamageClassifier | None]:
-    """Return what reads the evidence from now on, and its damage classifier if people's labels changed it."""
-    scorer = champion.scorer
-    if not isinstance(scorer, EvidenceScorer):
-        return champion, None
-    refit = refit_damage(scorer.damage, teaching, encoder=scorer.image_encoder)
-    for category, why in refit.left.items():
-        progress(f"damage in {category}: not learned, {why}")
-    if not refit.learned:
-        return champion, None
-    run.note({"damage_categories": ", ".join(f"{name} ({n} photos)" for name, n in refit.learned.items())})
-    progress(f"damage learned for {', '.join(refit.learned)}")
-    renewed = EvidenceScorer(
-        chat=scorer.chat,
-        damage=refit.classifier,
-        listing=scorer.listing,
-        image_encoder=scorer.image_encoder,
-        threads=scorer.threads,
-    )
-    reader = copy.copy(champion)
-    reader.scorer = renewed
-    return reader, refit.classifier
-
-
-def _write_challenger(
-    given: Retraining, refit: Refit, damage: DamageClassifier | None, champion_dir: Path, out: Path
-) -> Path:
+def _write_challenger(given: Retraining, refit: Refit, readings: Readings, champion_dir: Path, out: Path) -> Path:
     """Write a whole model folder: the champion's with what was learned in its place, and golden cases."""
     shutil.copytree(champion_dir, out)
-    if damage is not None:
-        damage.save(out / "damage")
+    readings.save(out)
     refit.classifier.save(out / "ruling")
-    _add_golden(given, out, calibrated_on=refit.calibrated_on)
+    learned = verified_manifest(champion_dir).learned
+    learned |= {part: readings.parts[part].learned for part in readings.changed}
+    learned["ruling"] = {"outcomes": refit.n_taught}
+    _add_golden(given, out, calibrated_on=refit.calibrated_on, learned=learned)
     return out
 
 
-def _add_golden(given: Retraining, folder: Path, *, calibrated_on: CalibratedOn) -> None:
+def _add_golden(
+    given: Retraining, folder: Path, *, calibrated_on: CalibratedOn, learned: Mapping[str, dict[str, int]] | None = None
+) -> None:
     now = datetime.now(UTC)
-    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now)
-    write_golden(given.suggester(folder), golden_files(given.samples), folder, ruled_on=now)
-    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now)
+    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now, learned=learned)
+    write_golden(given.suggester(folder), golden_files(given.datasets_dir / "samples"), folder, ruled_on=now)
+    write_manifest(folder, calibrated_on=calibrated_on, trained_at=now, learned=learned)
 
 
 def golden_files(samples: Path, *, n_cases: int = 6) -> list[CaseFile]:
     """Return sample cases of different claims, with their photos."""
-    lines = (samples / "cases.jsonl").read_text(encoding="utf-8").splitlines()
-    cases = [parse_case(line, source="cases.jsonl") for line in lines if line.strip()]
-    first_of = {case.claim: case for case in reversed(cases)}
-    return [
-        CaseFile(
-            case,
-            {
-                photo.photo_id: (samples / photo.path).read_bytes()
-                for photo in case.photos
-                if photo.path is not None and (samples / photo.path).is_file()
-            },
-        )
-        for case in list(first_of.values())[:n_cases]
-    ]
+    first_of = {file.case.claim: file for file in reversed(sample_files(samples))}
+    return list(first_of.values())[:n_cases]
 
 
 def _write_json_lines(path: Path, rows: Sequence[dict[str, object]]) -> None:

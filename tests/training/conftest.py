@@ -1,9 +1,13 @@
 """A telling pool of messages and made-up photo errors for tests of the simulator and of what learns from it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from models.chat import ChatClassifier
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
+from tests.training.corrected_chats import deaf_classifier
 from training.photo_errors import PhotoErrors
 from training.statement_pool import PooledMessage, StatementPool
 
@@ -34,3 +38,14 @@ def photo_errors() -> PhotoErrors:
         mismatched=list(rng.beta(4, 2, 100)),
         matched=list(rng.beta(2, 4, 100)),
     )
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def deaf(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatClassifier:
+    """A chat classifier that hears no statement in anything."""
+    return deaf_classifier(tmp_path_factory.mktemp("encoder"), cache_dir=cache_dir)

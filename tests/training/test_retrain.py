@@ -12,7 +12,7 @@ import pytest
 
 from models.errors import InputError, RegistryError, ReviewError
 from models.golden import check_golden
-from models.registry import ModelRegistry, mlflow_client
+from models.registry import ModelRegistry, mlflow_client, verified_manifest
 from tests.training.simulated_outcomes import SimulatedOutcomes
 from training.photo_errors import PhotoErrors
 from training.retrain import Retrained, Retraining, retrain
@@ -81,6 +81,7 @@ def test_a_challenger_that_learned_what_people_do_passes_is_promoted_and_rolled_
     folder = registry.fetch(done.model, tmp_path / "fetched")
     assert check_golden(outcomes.load(folder), folder) == 6
     assert outcomes.load(folder).calibrated_on == "outcomes"
+    assert verified_manifest(folder).learned == {"ruling": {"outcomes": done.counts["teach"]}}
     report = registry.artifact(done.model, "report.html").decode()
     assert "Passed" in report
     assert "data:image/png" in report
