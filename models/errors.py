@@ -12,11 +12,16 @@ ReviewError
 │   ├── NotFittedError         scoring before `fit` or `load`
 │   ├── CalibrationError       too few held-out cases to promise the wanted coverage
 │   ├── RegistryError          the model registry doesn't answer, or holds no such model
+│   │   └── PromotionRefusedError  the champion's name may not move there
 │   └── GoldenCaseError        a loaded model doesn't repeat what it said when it was made
 └── EncoderError               a pretrained encoder can't be prepared
 
 Knows nothing of HTTP: `serving.errors` maps these to statuses.
 """
+
+from typing import Literal
+
+RefusedBecause = Literal["champion_already", "not_passed", "judged_against_another", "no_earlier_champion"]
 
 
 class ReviewError(Exception):
@@ -80,6 +85,16 @@ class CalibrationError(ModelError):
 
 class RegistryError(ModelError):
     """The model registry doesn't answer, or holds no such model."""
+
+
+class PromotionRefusedError(RegistryError):
+    """The champion's name may not move. model : the one meant, None where there is none; champion : the present one"""
+
+    def __init__(
+        self, message: str, *, why: RefusedBecause, model: int | None, champion: int | None, judged_against: int = 0
+    ) -> None:
+        super().__init__(message)
+        self.why, self.model, self.champion, self.judged_against = why, model, champion, judged_against
 
 
 class GoldenCaseError(ModelError):

@@ -24,7 +24,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 from models.chat import ChatClassifier
 from models.domain import Frozen
 from models.encoders import prepare_image_encoder
-from models.errors import RegistryError, ReviewError, WeightsError
+from models.errors import PromotionRefusedError, RefusedBecause, RegistryError, ReviewError, WeightsError
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier
 from models.rule_pack import RuleBook, shipped_rule_book
@@ -153,6 +153,7 @@ class RegisteredModel(Frozen):
     source: str
     run_id: str | None = None
     gate_passed_against: int | None = None
+    registered_at: AwareDatetime | None = None
 
 
 class Promotion(Frozen):
@@ -186,17 +187,15 @@ class ModelRegistry:
 
     def numbered(self, number: int) -> RegisteredModel:
         with asking(self.uri):
-            found = mlflow_client(self.uri).get_model_version(MODEL_NAME, str(number))
-            tags = found.tags
-            against = tags.get("gate_passed_against")
-            return RegisteredModel(
-                number=number,
-                model_version=tags["model_version"],
-                manifest_sha256=tags["manifest_sha256"],
-                source=found.source,
-                run_id=found.run_id or None,
-                gate_passed_against=int(against) if against else None,
-            )
+            return _model_of(mlflow_client(self.uri).get_model_version(MODEL_NAME, str(number)))
+
+    def all(self) -> list[RegisteredModel]:
+        """Return every model, the newest first."""
+        if not self._exists():
+            return []
+        with asking(self.uri):
+            found = mlflow_client(self.uri).search_model_versions(f"name='{MODEL_NAME}'")
+            return sorted(map(_model_of, found), key=lambda model: -model.number)
 
     def register(self, folder: Path, *, run_id: str, gate_passed_against: int | None = None) -> RegisteredModel:
         """Keep a model folder with the run that made it. Raises WeightsError when the folder is not whole."""
@@ -229,22 +228,25 @@ class ModelRegistry:
         return self._move("promote", None, number, by=by, reason="first champion")
 
     def promote(self, number: int, *, by: str, reason: str = "") -> Promotion:
-        """Make a model the champion. Raises RegistryError unless the gate passed it against the present champion."""
+        """Make a model the champion. Raises PromotionRefusedError unless the gate passed it against the present one."""
         model, champion = self.numbered(number), self.named("champion")
         now = champion.number if champion else None
+        against = model.gate_passed_against
         if now == number:
-            raise RegistryError(f"model {number} is the champion already")
-        if model.gate_passed_against is None:
-            raise RegistryError(f"model {number} didn't pass the gate")
-        if model.gate_passed_against != now:
-            raise RegistryError(
-                f"model {number} was judged against model {model.gate_passed_against}, but the champion is now {now}: "
-                "retrain and judge again"
-            )
-        return self._move("promote", now, number, by=by, reason=reason)
+            why: RefusedBecause = "champion_already"
+            said = f"model {number} is the champion already"
+        elif against is None:
+            why, said = "not_passed", f"model {number} didn't pass the gate"
+        elif against != now:
+            why = "judged_against_another"
+            said = f"model {number} was judged against model {against}, but the champion is now {now}: "
+            said += "retrain and judge again"
+        else:
+            return self._move("promote", now, number, by=by, reason=reason)
+        raise PromotionRefusedError(said, why=why, model=number, champion=now, judged_against=against or 0)
 
     def rollback(self, *, by: str, reason: str = "") -> Promotion:
-        """Make the champion before this one champion again. Raises RegistryError when there was none."""
+        """Make the champion before this one champion again. Raises PromotionRefusedError when there was none."""
         past: list[int] = []
         for entry in self.promotions():
             if entry.action == "promote":
@@ -252,7 +254,10 @@ class ModelRegistry:
             else:
                 past.pop()
         if len(past) < 2:
-            raise RegistryError("there is no earlier champion to go back to")
+            champion = past[-1] if past else None
+            raise PromotionRefusedError(
+                "there is no earlier champion to go back to", why="no_earlier_champion", model=None, champion=champion
+            )
         return self._move("rollback", past[-1], past[-2], by=by, reason=reason)
 
     def promotions(self) -> list[Promotion]:
@@ -338,6 +343,20 @@ def mlflow_client(uri: str) -> Any:
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _model_of(found: Any) -> RegisteredModel:
+    tags = found.tags
+    against = tags.get("gate_passed_against")
+    return RegisteredModel(
+        number=int(found.version),
+        model_version=tags["model_version"],
+        manifest_sha256=tags["manifest_sha256"],
+        source=found.source,
+        run_id=found.run_id or None,
+        gate_passed_against=int(against) if against else None,
+        registered_at=datetime.fromtimestamp(found.creation_timestamp / 1000, UTC),
+    )
 
 
 def _registered(client: Any) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ Knows no rules of its own; importing it does nothing.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
@@ -20,16 +20,16 @@ from serving.api import (
     decisions,
     desk,
     health,
+    models,
     oversight,
     people,
     photo_checks,
     photos,
+    retrainings,
     suggestions,
 )
 from serving.api.documents import TAGS, install_document
 from serving.backlog_jobs import BacklogRunner
-from serving.champion import ChampionKeeper
-from serving.courier import Courier
 from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
@@ -40,7 +40,6 @@ from serving.scoring import SuggestsRulings
 from serving.settings import Settings
 from serving.traffic import Figures, Traffic
 from serving.web import pages
-from serving.worker import ScoringWorker
 
 _KEEPER_PAUSE_S = 5.0
 _STATIC = Path(__file__).parent / "web" / "static"
@@ -48,6 +47,14 @@ _DESCRIPTION = (
     "Reads the evidence of e-commerce disputes and suggests a ruling with a calibrated confidence and its reasons. "
     "A person decides: no route records a decision without a signed-in arbitrator. Problems are RFC 9457."
 )
+
+
+class Part(Protocol):
+    """What works beside the requests, in a thread of its own."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
 
 
 def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, house: House | None = None) -> FastAPI:
@@ -59,13 +66,12 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        champion, courier = built.champion_keeper(), built.courier()
-        parts: list[ScoringWorker | DeskKeeper | BacklogRunner | ChampionKeeper | Courier] = [
+        optional = built.champion_keeper(), built.courier(), built.retraining_runner()
+        parts: list[Part] = [
             built.worker(),
             BacklogRunner(built.backlogs, poll_s=settings.worker_poll_s),
             DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S),
-            *([champion] if champion is not None else []),
-            *([courier] if courier is not None else []),
+            *(part for part in optional if part is not None),
         ]
         for part in parts:
             part.start()
@@ -119,6 +125,8 @@ def _api(app: FastAPI) -> APIRouter:
         corrections,
         desk,
         oversight,
+        models,
+        retrainings,
         cases,
     ):
         router.include_router(part.router)

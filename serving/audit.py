@@ -51,6 +51,8 @@ class Action(StrEnum):
     MODEL_PROMOTED = "model_promoted"
     MODEL_ROLLED_BACK = "model_rolled_back"
     RETRAINING_ASKED = "retraining_asked"
+    RETRAINING_STARTED = "retraining_started"
+    RETRAINING_CANCELLED = "retraining_cancelled"
     RETRAINING_ENDED = "retraining_ended"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"

@@ -26,12 +26,12 @@ from pydantic import AwareDatetime, ValidationError
 from models.domain import Frozen
 from serving.backlog.summary import Summary
 from serving.backlog.writing import OutputFolder
+from serving.child import STOP_S, stop
 from serving.refusals import ConflictError, UnknownError
 
 JobState = Literal["waiting", "running", "complete", "failed", "cancelled"]
 _ENDED: tuple[JobState, ...] = ("complete", "failed", "cancelled")
 _JOB, _CANCELLED, _FAILED, _RESULT = "job.json", "cancelled", "failed.txt", "result.zip"
-_STOP_S = 15.0
 _LONGEST_REASON = 1_000
 COMMAND = (sys.executable, "-c", "from serving.cli import app; app()", "score")
 
@@ -192,7 +192,7 @@ class BacklogJobs:
             log.info("backlog_started", job=job.job_id)
             while process.poll() is None:
                 if is_stopping() or (folder / _CANCELLED).exists():
-                    _stop(process)
+                    stop(process)
                     break
                 threading.Event().wait(0.1)
         if process.returncode not in (0, 130, -signal.SIGKILL) and not (folder / _CANCELLED).exists():
@@ -239,7 +239,7 @@ class BacklogRunner:
         """A job under way stops at once and goes on at the next start."""
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(_STOP_S + 5)
+            self._thread.join(STOP_S + 5)
 
     def _work(self) -> None:
         while not self._stopping.is_set():
@@ -267,16 +267,6 @@ def _write(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _stop(process: "subprocess.Popen[bytes]") -> None:
-    """By Ctrl-C, which ends the workers too; by force where that doesn't help."""
-    os.killpg(process.pid, signal.SIGINT)
-    try:
-        process.wait(_STOP_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _is_held(path: Path) -> bool:

@@ -119,13 +119,16 @@ def worker() -> None:
         with errors.status("Loading the model ..."):
             suggester = _suggester(settings, warm=True)
         house = build_house(settings, suggester)
-        scoring, keeper = house.worker(), house.champion_keeper()
-        if keeper is not None:
-            keeper.start()
+        scoring = house.worker()
+        beside = [part for part in (house.champion_keeper(), house.retraining_runner()) if part is not None]
+        for part in beside:
+            part.start()
         try:
             scoring.run()
         except KeyboardInterrupt:
             scoring.stop()
+            for part in beside:
+                part.stop()
 
 
 @app.command()

@@ -130,9 +130,14 @@ Overseer = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, Role.ENGINEE
 Auditor = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, scope=Scope.READ))]
 Lead = Annotated[Person, Depends(needs(Role.LEAD, scope=Scope.DECIDE))]
 Switcher = Annotated[Person, Depends(needs(Role.LEAD, Role.ENGINEER, scope=Scope.DECIDE))]
+ModelReader = Annotated[Person, Depends(needs(Role.LEAD, Role.AUDITOR, Role.ENGINEER, scope=Scope.OPERATE))]
+ModelKeeper = Annotated[Person, Depends(needs(Role.LEAD, Role.ENGINEER, scope=Scope.OPERATE))]
 PageReader = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR))]
+PageStaff = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD, Role.AUDITOR, Role.ENGINEER))]
 PageArbitrator = Annotated[Person, Depends(page_needs(Role.ARBITRATOR, Role.LEAD))]
 PageOverseer = Annotated[Person, Depends(page_needs(Role.LEAD, Role.AUDITOR))]
+PageModelReader = Annotated[Person, Depends(page_needs(Role.LEAD, Role.AUDITOR, Role.ENGINEER))]
+PageModelKeeper = Annotated[Person, Depends(page_needs(Role.LEAD, Role.ENGINEER))]
 PageLead = Annotated[Person, Depends(page_needs(Role.LEAD))]
 
 

@@ -9,10 +9,13 @@ from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
 from serving.courier import Courier
+from serving.export import export_outcomes
 from serving.inspection import Inspector
+from serving.model_desk import ModelDesk
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
+from serving.retraining import RetrainingRunner
 from serving.scoring import Scoring, SuggestsRulings
 from serving.settings import PREFIX, Settings
 from serving.store import Store
@@ -29,6 +32,7 @@ class House:
     gatekeeper: Gatekeeper
     backlogs: BacklogJobs
     inspector: Inspector
+    models: ModelDesk
     identity_provider: OidcProvider | None = None
     sealer: Sealer | None = None
 
@@ -41,6 +45,24 @@ class House:
             max_attempts=self.settings.job_attempts,
             poll_s=self.settings.worker_poll_s,
             inspector=self.inspector,
+        )
+
+    def retraining_runner(self) -> RetrainingRunner | None:
+        """Return what runs the retrainings asked for; None where a model folder or no registry is set."""
+        settings = self.settings
+        if self.models.registry_uri is None:
+            return None
+        return RetrainingRunner(
+            self.store.retrainings,
+            export=lambda by: export_outcomes(self.store, self.photo_intake, settings.outcomes_dir, by=by),
+            arguments=(
+                *("--outcomes", str(settings.outcomes_dir)),
+                *("--registry", self.models.registry_uri),
+                *("--work", str(settings.retraining_dir)),
+                *("--cache", str(settings.cache_dir)),
+            ),
+            poll_s=settings.worker_poll_s,
+            lease_s=settings.job_lease_s,
         )
 
     def courier(self) -> Courier | None:
@@ -61,12 +83,12 @@ class House:
     def champion_keeper(self) -> ChampionKeeper | None:
         """Return what keeps up with the registry's champion; None where a model folder or no registry is set."""
         settings = self.settings
-        if settings.model_dir is not None or not settings.registry_uri:
+        if self.models.registry_uri is None:
             return None
         from models.registry import ModelRegistry, load_suggester
 
         return ChampionKeeper(
-            ModelRegistry(settings.registry_uri),
+            ModelRegistry(self.models.registry_uri),
             self.store,
             self.scoring,
             models_dir=settings.models_dir,
@@ -80,17 +102,18 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
     store = Store(settings.database_url, policy=settings.desk_policy)
     store.migrate()
     photos = PhotoStore(settings.photo_dir)
+    scoring = Scoring(
+        suggester,
+        turns=settings.scoring_threads,
+        wait_s=settings.scoring_wait_s,
+        budget_s=settings.scoring_budget_s,
+    )
     return House(
         settings=settings,
         store=store,
         photos=photos,
         photo_intake=PhotoIntake(photos, max_bytes=settings.max_photo_bytes),
-        scoring=Scoring(
-            suggester,
-            turns=settings.scoring_threads,
-            wait_s=settings.scoring_wait_s,
-            budget_s=settings.scoring_budget_s,
-        ),
+        scoring=scoring,
         gatekeeper=Gatekeeper(
             store,
             session_hours=settings.session_hours,
@@ -100,6 +123,13 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
         ),
         backlogs=_backlogs(settings),
         inspector=Inspector(store, photos, reader=ScreenshotReader()),
+        models=ModelDesk(
+            settings.registry_uri if settings.registry_uri and settings.model_dir is None else None,
+            store,
+            scoring,
+            models_dir=settings.models_dir,
+            poll_s=settings.registry_poll_s,
+        ),
         identity_provider=_identity_provider(settings),
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
     )

@@ -267,6 +267,15 @@ class ScoreJob:
 
 
 @dataclass(frozen=True)
+class RetrainingJob:
+    """A leased retraining. fence : as on a ScoreJob"""
+
+    job_id: int
+    fence: int
+    asked_by: str
+
+
+@dataclass(frozen=True)
 class NewPhoto:
     """fingerprint : of `models.fingerprint`, to know the photo again"""
 

@@ -15,6 +15,8 @@ RefusalError                    (under models.errors.ReviewError)
 │   ├── SuggestionsOffError         a lead switched suggestions off for this kind of case
 │   ├── RequestInFlightError        the same request under this key is under way
 │   ├── AnswerLostError             it had its effect, and its answer was lost in a crash
+│   ├── ChampionMovedError          the champion is no longer the one that was looked at
+│   ├── RetrainingUnderWayError     one retraining at a time
 │   └── NameTakenError              a user of that name exists
 ├── KeyReusedError              an Idempotency-Key came back with another body
 ├── KeyMissingError             this request needs an Idempotency-Key
@@ -123,6 +125,20 @@ class AnswerLostError(ConflictError):
         super().__init__("this request had its effect before; its answer was lost. Read the case for what it is now")
 
 
+class ChampionMovedError(ConflictError):
+    """seen, now : numbers of the champion looked at and of the present one; None where there is none"""
+
+    def __init__(self, *, seen: int | None, now: int | None) -> None:
+        super().__init__(f"the champion is now {_model(now)}, not {_model(seen)}; look again before you move it")
+        self.seen, self.now = seen, now
+
+
+class RetrainingUnderWayError(ConflictError):
+    def __init__(self, *, asked_by: str) -> None:
+        super().__init__(f"a retraining that {asked_by} asked for is under way; wait for it or cancel it first")
+        self.asked_by = asked_by
+
+
 class KeyMissingError(RefusalError):
     def __init__(self) -> None:
         super().__init__("this needs an Idempotency-Key header, so that sending it again is safe")
@@ -190,3 +206,7 @@ class LeaseLostError(RefusalError):
     def __init__(self, job_id: int) -> None:
         super().__init__(f"job {job_id} was taken over by another worker")
         self.job_id = job_id
+
+
+def _model(number: int | None) -> str:
+    return f"model {number}" if number is not None else "none"

@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     )
     registry_poll_s: float = Field(30, gt=0, description="Pause between looks at the registry.")
     models_dir: Path = Field(Path("var/models"), description="Folder of models fetched from the registry.")
+    retraining_dir: Path = Field(Path("var/mlflow"), description="Working folder of retrainings asked for on a page.")
     host: str = Field("127.0.0.1", description="Address the service listens on.")
     port: int = Field(8000, ge=1, le=65535, description="Port the service listens on.")
     max_case_bytes: int = Field(8_000_000, ge=1, description="Longest JSON body taken.")

@@ -7,8 +7,9 @@ of personal data. Knows no queries.
 import sqlalchemy as sa
 
 from serving.columns import UtcTime, key, metadata, ref
+from serving.work_tables import jobs, outbox
 
-__all__ = ["UtcTime", "metadata"]
+__all__ = ["UtcTime", "jobs", "metadata", "outbox"]
 
 cases = sa.Table(
     "cases",
@@ -156,26 +157,6 @@ audit_events = sa.Table(
     sa.Column("content_digest", sa.String(64), nullable=True),
     sa.Column("digest", sa.String(64), nullable=True),
     sa.Index(None, "subject"),
-)
-
-jobs = sa.Table(
-    "jobs",
-    metadata,
-    key(),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("subject", sa.String(64), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("fence", sa.BigInteger, nullable=False),
-    sa.Column("worker", sa.String(128), nullable=True),
-    sa.Column("run_after", UtcTime, nullable=False),
-    sa.Column("leased_until", UtcTime, nullable=True),
-    sa.Column("problem", sa.Text, nullable=True),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sa.Column("finished_at", UtcTime, nullable=True),
-    sa.Index(None, "state", "run_after"),
-    sa.Index(None, "subject", "state"),
 )
 
 users = sa.Table(
@@ -369,24 +350,4 @@ preferences = sa.Table(
     sa.Column("value", sa.Text, nullable=False),
     sa.UniqueConstraint("user_key", "kind", "name"),
     sa.CheckConstraint("kind IN ('shortcut', 'view')", name="ck_preferences_kind"),
-)
-
-outbox = sa.Table(
-    "outbox",
-    metadata,
-    key(),
-    sa.Column("message_id", sa.String(64), nullable=False, unique=True),
-    sa.Column("kind", sa.String(32), nullable=False),
-    sa.Column("subject", sa.String(300), nullable=False),
-    sa.Column("payload", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("attempts", sa.Integer, nullable=False),
-    sa.Column("fence", sa.BigInteger, nullable=False),
-    sa.Column("next_at", UtcTime, nullable=False),
-    sa.Column("created_at", UtcTime, nullable=False),
-    sa.Column("delivered_at", UtcTime, nullable=True),
-    sa.Column("problem", sa.Text, nullable=True),
-    sa.CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="ck_outbox_state"),
-    sa.Index(None, "state", "next_at"),
-    sa.Index(None, "subject", "state", "id"),
 )

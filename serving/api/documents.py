@@ -13,6 +13,7 @@ from models.domain import Case, DecisionDraft
 from serving.api.keys import KEY_NEEDED
 from serving.desk_records import AppealDraft, AssignmentDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
 from serving.errors import MEDIA_TYPE, Problem
+from serving.model_records import PromotionDraft, RollbackDraft
 from serving.records import EvidenceDraft, WithdrawalDraft
 
 TAGS = [
@@ -23,6 +24,7 @@ TAGS = [
     {"name": "decisions", "description": "What a signed-in person decides. Append-only."},
     {"name": "desk", "description": "An arbitrator's day: holding cases, correcting the machine, notices, views."},
     {"name": "oversight", "description": "For leads and auditors: figures, every decision, bulk assignment."},
+    {"name": "models", "description": "Champion and challenger, what the gate said, promotion, retraining."},
     {"name": "people", "description": "Signing in and out."},
     {"name": "health", "description": "Is it alive, is it ready, its figures."},
 ]
@@ -91,6 +93,8 @@ _BODIES = (
     AssignmentDraft,
     NoticeText,
     SwitchDraft,
+    PromotionDraft,
+    RollbackDraft,
     Problem,
 )
 

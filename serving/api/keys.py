@@ -7,7 +7,7 @@ from fastapi import Depends, Request
 from serving.refusals import KeyMissingError
 from serving.repeats import KEY_HEADER
 
-KEY_NEEDED = ("/decision", "/backlogs")
+KEY_NEEDED = ("/decision", "/backlogs", "/retrainings")
 """How the addresses end of the POSTs that need one."""
 
 

@@ -55,6 +55,7 @@ from serving.store.idempotency import RequestKeys
 from serving.store.outbox import Outbox
 from serving.store.oversight import Oversight
 from serving.store.photo_checks import PhotoChecks
+from serving.store.retrainings import Retrainings
 from serving.store.trail import Detail
 
 _LOTS = random.SystemRandom()
@@ -75,6 +76,7 @@ class Store:
         self.desk = Desk(self.database, self.policy)
         self.photo_checks = PhotoChecks(self.database)
         self.oversight = Oversight(self.database)
+        self.retrainings = Retrainings(self.database)
 
     def migrate(self) -> None:
         """Bring the schema up to date, and chain what was written in the trail before there was a chain."""

@@ -2,15 +2,26 @@
 
 import json
 from datetime import datetime, timedelta
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from serving.records import ScoreJob
 from serving.refusals import LeaseLostError
 from serving.tables import jobs
 
 SCORE = "score"
+
+
+class Leased(Protocol):
+    """A job as its holder knows it."""
+
+    @property
+    def job_id(self) -> int: ...
+
+    @property
+    def fence(self) -> int: ...
 
 
 def _subject(case_key: int) -> str:
@@ -43,14 +54,27 @@ def drop_waiting(connection: Connection, *, case_key: int, at: datetime) -> None
 
 
 def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) -> ScoreJob | None:
-    """Take the oldest job that is due, or whose holder's lease ran out; None when there is none."""
-    due = sa.or_(
-        sa.and_(jobs.c.state == "waiting", jobs.c.run_after <= at),
-        sa.and_(jobs.c.state == "leased", jobs.c.leased_until < at),
-    )
+    """Take the oldest scoring job that is due, or whose holder's lease ran out; None when there is none."""
+    row = take(connection, SCORE, worker=worker, at=at, lease_s=lease_s)
+    if row is None:
+        return None
+    payload = json.loads(row.payload)
+    return ScoreJob(row.id, payload["case_key"], payload["version"], row.fence + 1, row.attempts + 1)
+
+
+def take(
+    connection: Connection, kind: str, *, worker: str, at: datetime, lease_s: float, take_over: bool = True
+) -> Row[Any] | None:
+    """Lease the oldest due job of a kind and return its row as it was before; its fence and attempts rise by one.
+
+    take_over : whether a job whose holder's lease ran out counts as due
+    """
+    due = sa.and_(jobs.c.state == "waiting", jobs.c.run_after <= at)
+    if take_over:
+        due = sa.or_(due, is_lost(at))
     query = (
         sa.select(jobs)
-        .where(jobs.c.kind == SCORE, due)
+        .where(jobs.c.kind == kind, due)
         .order_by(jobs.c.run_after, jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
@@ -69,33 +93,38 @@ def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) 
             leased_until=at + timedelta(seconds=lease_s),
         )
     )
-    payload = json.loads(row.payload)
-    return ScoreJob(row.id, payload["case_key"], payload["version"], row.fence + 1, row.attempts + 1)
+    return row
 
 
-def _held(job: ScoreJob) -> sa.ColumnElement[bool]:
+def is_lost(at: datetime) -> sa.ColumnElement[bool]:
+    """Tell whether a job's holder let its lease run out."""
+    return sa.and_(jobs.c.state == "leased", jobs.c.leased_until < at)
+
+
+def held(job: Leased) -> sa.ColumnElement[bool]:
     return sa.and_(jobs.c.id == job.job_id, jobs.c.fence == job.fence, jobs.c.state == "leased")
 
 
-def finish(connection: Connection, job: ScoreJob, *, at: datetime, state: str = "done", problem: str = "") -> None:
+def finish(connection: Connection, job: Leased, *, at: datetime, state: str = "done", problem: str = "") -> None:
     """Close a job. Raises LeaseLostError when another worker took it over."""
     changed = connection.execute(
-        jobs.update().where(_held(job)).values(state=state, finished_at=at, problem=problem or None)
+        jobs.update().where(held(job)).values(state=state, finished_at=at, problem=problem or None)
     )
     if changed.rowcount != 1:
         raise LeaseLostError(job.job_id)
 
 
-def put_back(connection: Connection, job: ScoreJob, *, run_after: datetime, problem: str) -> None:
+def put_back(connection: Connection, job: Leased, *, run_after: datetime, problem: str) -> None:
     """Let the job wait for another attempt. Raises LeaseLostError when another worker took it over."""
     changed = connection.execute(
-        jobs.update().where(_held(job)).values(state="waiting", run_after=run_after, leased_until=None, problem=problem)
+        jobs.update().where(held(job)).values(state="waiting", run_after=run_after, leased_until=None, problem=problem)
     )
     if changed.rowcount != 1:
         raise LeaseLostError(job.job_id)
 
 
 def count_open(connection: Connection) -> int:
-    """Return how many jobs wait or are held."""
-    query = sa.select(sa.func.count()).select_from(jobs).where(jobs.c.state.in_(("waiting", "leased")))
+    """Return how many scoring jobs wait or are held."""
+    open_ones = jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased"))
+    query = sa.select(sa.func.count()).select_from(jobs).where(*open_ones)
     return int(connection.execute(query).scalar_one())

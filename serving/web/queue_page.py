@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from models.errors import InputError
 from models.vocabulary import Claim, Platform
-from serving.deps import HouseDep, PageArbitrator, PageReader
+from serving.deps import HouseDep, PageArbitrator, PageReader, PageStaff
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Order, Person, QueueFilter, QueueRow, Role, User
 from serving.refusals import LoadCapError
@@ -35,8 +35,10 @@ def choose_language(fields: Fields) -> Response:
 
 
 @router.get("/")
-def show_queue(request: Request, house: HouseDep, person: PageReader, cursor: str | None = None) -> HTMLResponse:
-    """Show a page of the queue. A filter that isn't a known value is left out."""
+def show_queue(request: Request, house: HouseDep, person: PageStaff, cursor: str | None = None) -> Response:
+    """Show a page of the queue; an engineer, who sees no cases, the models. An unknown filter value is left out."""
+    if person.user.role == Role.ENGINEER:
+        return RedirectResponse("/models", status_code=303)
     return queue_page(request, house, person, cursor=cursor)
 
 

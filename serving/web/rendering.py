@@ -44,6 +44,7 @@ def render(
         "csrf_token": person.csrf_token if person else "",
         "oversees": role in (Role.LEAD, Role.AUDITOR),
         "leads": role == Role.LEAD,
+        "sees_models": role in (Role.LEAD, Role.AUDITOR, Role.ENGINEER),
         "back": str(request.url.path) + (f"?{request.url.query}" if request.url.query else ""),
     }
     return templates.TemplateResponse(

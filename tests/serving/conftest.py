@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
+from models.registry import ModelRegistry
 from serving.app import create_app
 from serving.house import House, build_house
 from serving.records import Role, User
 from serving.refusals import UnknownError
 from serving.settings import Settings
 from tests.postgres import PostgresServer
+from tests.registries import fill_registry
 from tests.suggesters import build_suggester
 
 Headers = dict[str, str]
@@ -109,6 +111,19 @@ def scoring_house(settings: Settings) -> Iterator[House]:
     built = build_house(settings, build_suggester())
     yield built
     built.store.close()
+
+
+@pytest.fixture(scope="session")
+def four_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a registry of four models; see `fill_registry`."""
+    return fill_registry(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture
+def registry(four_models: Path, tmp_path: Path) -> ModelRegistry:
+    """A registry of this test's own, where the settings say it is."""
+    shutil.copy(four_models / "registry.db", tmp_path / "registry.db")
+    return ModelRegistry(f"sqlite:///{tmp_path}/registry.db")
 
 
 @pytest.fixture

@@ -66,8 +66,16 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("get", "/api/v1/switches"): OVERSEERS | {Role.ENGINEER},
     ("post", "/api/v1/switches"): {Role.LEAD, Role.ENGINEER},
     ("delete", "/api/v1/switches/{switch_id}"): {Role.LEAD, Role.ENGINEER},
+    ("get", "/api/v1/models"): OVERSEERS | {Role.ENGINEER},
+    ("get", "/api/v1/models/{number}/report"): OVERSEERS | {Role.ENGINEER},
+    ("post", "/api/v1/models/{number}/promote"): {Role.LEAD, Role.ENGINEER},
+    ("post", "/api/v1/models/rollback"): {Role.LEAD, Role.ENGINEER},
+    ("get", "/api/v1/retrainings"): OVERSEERS | {Role.ENGINEER},
+    ("post", "/api/v1/retrainings"): {Role.LEAD, Role.ENGINEER},
+    ("get", "/api/v1/retrainings/{retraining_id}"): OVERSEERS | {Role.ENGINEER},
+    ("post", "/api/v1/retrainings/{retraining_id}/cancel"): {Role.LEAD, Role.ENGINEER},
 }
-BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel")
+BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel", "/retrainings")
 OPEN_PAGES = {
     "/sign-in",
     "/sign-in/provider",

@@ -1,68 +1,19 @@
 """A new champion is taken up while requests run; one that fails is refused and the old one stays."""
 
-import shutil
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from models.case_file import CaseFile
 from models.errors import RegistryError
-from models.golden import write_golden
-from models.registry import ModelRegistry, mlflow_client, verified_manifest, write_manifest
-from models.ruling import RulingClassifier
+from models.registry import ModelRegistry, verified_manifest
 from models.suggester import Suggester
 from serving.champion import ChampionKeeper, folder_to_start_with
 from serving.house import House
 from tests.builders import build_case
-from tests.suggesters import build_suggester, fitted_ruling
-
-
-def load(folder: Path) -> Suggester:
-    """Return the folder's ruling model over known words, in place of the heavy classifiers."""
-    manifest = verified_manifest(folder)
-    suggester = build_suggester(model_version=manifest.model_version)
-    suggester.ruling = RulingClassifier.load(folder / "ruling")
-    return suggester
-
-
-def model_folder(folder: Path, *, seed: int) -> Path:
-    """Write a small whole model; each seed has a version of its own."""
-    ruling = RulingClassifier(seed=seed)
-    ruling.fitted_ = fitted_ruling().fitted_
-    ruling.save(folder / "ruling")
-    now = datetime.now(UTC)
-    write_manifest(folder, calibrated_on="simulated", trained_at=now)
-    write_golden(load(folder), [CaseFile(build_case())], folder, ruled_on=now)
-    write_manifest(folder, calibrated_on="simulated", trained_at=now)
-    return folder
-
-
-@pytest.fixture(scope="session")
-def three_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry of three models, the first the champion, the others judged against it."""
-    folder = tmp_path_factory.mktemp("registry")
-    uri = f"sqlite:///{folder}/registry.db"
-    client = mlflow_client(uri)
-    experiment = client.create_experiment("test", artifact_location=(folder / "artifacts").as_uri())
-    registry = ModelRegistry(uri)
-    for seed in (1, 2, 3):
-        run_id = client.create_run(experiment).info.run_id
-        against = 1 if seed > 1 else None
-        model = registry.register(
-            model_folder(folder / f"model-{seed}", seed=seed), run_id=run_id, gate_passed_against=against
-        )
-        if seed == 1:
-            registry.crown_first(model.number, by="wang")
-    return folder
-
-
-@pytest.fixture
-def registry(three_models: Path, tmp_path: Path) -> ModelRegistry:
-    shutil.copy(three_models / "registry.db", tmp_path / "registry.db")
-    return ModelRegistry(f"sqlite:///{tmp_path}/registry.db")
+from tests.registries import load
 
 
 @pytest.fixture
@@ -154,7 +105,7 @@ def test_an_altered_or_foreign_file_is_refused_and_the_old_model_stays(
     keeper: ChampionKeeper,
     registry: ModelRegistry,
     scoring_house: House,
-    three_models: Path,
+    four_models: Path,
     name: str,
     content: bytes,
     said: str,

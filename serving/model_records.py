@@ -1,0 +1,114 @@
+"""What the service says of models: which one is at work, which ones wait, who moved the champion's name, retrainings.
+
+These types are also the API's answers. Knows nothing of SQL, HTTP or the registry.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, ConfigDict, Field
+
+from models.domain import Frozen
+
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
+RetrainingState = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+
+class PromotionDraft(Frozen):
+    """Why a model is to become champion. instead_of : number of the champion that was looked at, null for none"""
+
+    instead_of: int | None
+    reason: Reason
+
+
+class RollbackDraft(Frozen):
+    """Why the champion is to give way to the one before it. instead_of : number of the champion that was looked at"""
+
+    instead_of: int
+    reason: Reason
+
+
+class GateDifference(Frozen):
+    """A figure of champion and challenger, lower is better, and challenger minus champion with its interval."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+    champion: float
+    challenger: float
+    difference: dict[str, float | None]
+    worse: bool
+
+
+class GateVerdict(Frozen):
+    """What the gate said. certainty : share of resamples on which the challenger has the lower log-loss"""
+
+    model_config = ConfigDict(extra="ignore")
+
+    passed: bool
+    reasons: tuple[str, ...]
+    n_gold: int
+    certainty: float
+    overall: tuple[GateDifference, ...] = ()
+
+
+class ModelRow(Frozen):
+    """A model in the registry.
+
+    judged_against : number of the champion that the gate passed it against; null where it didn't pass
+    gate : null where the run kept no report, as for the first champion
+    may_be_promoted : whether the gate passed it against the present champion
+    """
+
+    number: int
+    model_version: str
+    registered_at: AwareDatetime | None
+    standing: Literal["champion", "challenger"] | None
+    judged_against: int | None
+    gate: GateVerdict | None
+    may_be_promoted: bool
+
+
+class ModelMove(Frozen):
+    """A move of the champion's name, and who answers for it."""
+
+    at: AwareDatetime
+    by: str
+    action: Literal["promote", "rollback"]
+    from_number: int | None
+    to_number: int
+    reason: str
+
+
+class ModelsView(Frozen):
+    """Every model, the newest first, and the moves of the champion's name, the newest first.
+
+    at_work : version of the model that this process scores with, null without one; a new champion is taken up within
+    `taken_up_within_s` seconds of its promotion, unless it is refused: `refused` says why
+    """
+
+    at_work: str | None
+    champion: int | None
+    challenger: int | None
+    taken_up_within_s: float
+    refused: str | None = None
+    models: tuple[ModelRow, ...]
+    moves: tuple[ModelMove, ...]
+
+
+class Retraining(Frozen):
+    """A retraining asked for here: `evidence-train retrain`, run by a worker.
+
+    said : the newest lines that it said, oldest first; problem : why it failed
+    """
+
+    retraining_id: int
+    state: RetrainingState
+    asked_by: str
+    asked_at: AwareDatetime
+    started_at: AwareDatetime | None = None
+    ended_at: AwareDatetime | None = None
+    said: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+Report = dict[str, Any]
