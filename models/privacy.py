@@ -14,7 +14,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from models.domain import Case, Document, LogisticsEvent, ProcedureEvent
+from models.domain import Case, Document, Listing, LogisticsEvent, ProcedureEvent
 from models.errors import InputError
 from models.personal_addresses import personal_addresses
 from models.personal_names import personal_names
@@ -124,6 +124,24 @@ def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
             "timeline": tuple(_masked_note(event, sealer) for event in case.timeline),
             "documents": tuple(_masked_note(document, sealer) for document in case.documents),
         }
+    )
+
+
+def emptied_case(case: Case, *, case_id: str) -> Case:
+    """Return what is left of a case once everything that people wrote, sent or did in it is erased.
+
+    Kind, category, sums and when it was opened stay; times of chat, carriage and procedure go too.
+    """
+    nobody = {"order_id": "erased", "buyer_id": "erased", "seller_id": "erased"}
+    times = {"paid_at": None, "receipt_confirmed_at": None}
+    return Case(
+        case_id=case_id,
+        platform=case.platform,
+        opened_at=case.opened_at,
+        claim=case.claim,
+        requested=case.requested,
+        listing=Listing(category=case.listing.category),
+        order=case.order.model_copy(update=nobody | times),
     )
 
 

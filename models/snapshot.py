@@ -1,7 +1,8 @@
 """The folder that carries labelled outcomes from the service to training: sealed whole, named by what it holds.
 
 outcomes.jsonl, cases.jsonl, photos/ by digest, corrections.jsonl where people made any, and manifest.json with the
-sha256 of every file. Knows nothing of stores, models or what the rows mean.
+sha256 of every file. One that held what was erased since is revoked: `revoked.jsonl` beside the folders lists it, and
+it is refused under whatever name. Knows nothing of stores, models or what the rows mean.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from typing import Any
 from models.errors import InputError
 
 MANIFEST = "manifest.json"
+REVOKED = "revoked.jsonl"
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
@@ -37,10 +39,12 @@ def seal(draft: Path, directory: Path, *, about: Mapping[str, Any]) -> Path:
     """Pin every file of `draft`, move it under `directory` and return the new folder, named by its content.
 
     about : what else the manifest says, e.g. the number of outcomes
-    The same content gives the same folder; if it is there already, it stays. Raises OSError.
+    The same content gives the same folder; if it is there already, it stays. Raises OSError, and InputError when that
+    content was revoked.
     """
     files = {str(path.relative_to(draft)): _sha256(path) for path in sorted(draft.rglob("*")) if path.is_file()}
-    name = hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+    name = _name(files)
+    _refuse_revoked(name, directory)
     target = directory / name
     if not target.exists():
         manifest = {"schema_version": 1, "created_at": datetime.now(UTC).isoformat(), **about, "files": files}
@@ -50,11 +54,12 @@ def seal(draft: Path, directory: Path, *, about: Mapping[str, Any]) -> Path:
 
 
 def verify(folder: Path) -> None:
-    """Raises InputError naming the first file that is missing, altered or outside the folder."""
+    """Raises InputError on a revoked snapshot, or naming the first file that is missing, altered or outside it."""
     try:
         pinned: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"can't be read: {error}", field=str(folder / MANIFEST)) from error
+    _refuse_revoked(_name(pinned), folder.parent)
     for name, digest in pinned.items():
         path = folder / name
         if not path.resolve().is_relative_to(folder.resolve()):
@@ -63,6 +68,32 @@ def verify(folder: Path) -> None:
             raise InputError("is absent", field=name)
         if _sha256(path) != digest:
             raise InputError("is altered", field=name)
+
+
+def revoke(name: str, directory: Path, *, replaced_by: str | None) -> None:
+    """List a snapshot of `directory` as revoked. replaced_by : what was left of it, None if nothing. Raises OSError."""
+    line = {"name": name, "revoked_at": datetime.now(UTC).isoformat(), "replaced_by": replaced_by}
+    with (directory / REVOKED).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _refuse_revoked(name: str, directory: Path) -> None:
+    """Raises InputError also when the list can't be read: what can't be ruled out isn't used."""
+    path = directory / REVOKED
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        for line in map(json.loads, lines):
+            if line["name"] == name:
+                instead = f"; {line['replaced_by']} holds the rest" if line["replaced_by"] else ""
+                raise InputError(f"was revoked, for what it held was erased{instead}", field=str(directory / name))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"can't be read: {error}", field=str(path)) from error
+
+
+def _name(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _write_whole(path: Path, text: str) -> None:

@@ -66,7 +66,11 @@ class Action(StrEnum):
     BACKLOG_ASKED = "backlog_asked"
     BACKLOG_CANCELLED = "backlog_cancelled"
     BACKLOG_DOWNLOADED = "backlog_downloaded"
+    BACKLOG_REMOVED = "backlog_removed"
     CONTENT_ERASED = "content_erased"
+    PHOTOS_REMOVED = "photos_removed"
+    OUTCOMES_REVOKED = "outcomes_revoked"
+    RETENTION_APPLIED = "retention_applied"
 
 
 class AuditEvent(Frozen):

@@ -25,9 +25,11 @@ from pydantic import AwareDatetime, ValidationError
 
 from models.domain import Frozen
 from serving.backlog.summary import Summary
+from serving.backlog.waiting import SNAPSHOT_NAME
 from serving.backlog.writing import OutputFolder
 from serving.child import STOP_S, stop
 from serving.refusals import ConflictError, UnknownError
+from serving.removal import finish_removals, remove_folder
 
 JobState = Literal["waiting", "running", "complete", "failed", "cancelled"]
 _ENDED: tuple[JobState, ...] = ("complete", "failed", "cancelled")
@@ -44,6 +46,14 @@ class BacklogJobNotReadyError(ConflictError):
     def __init__(self, job_id: str, state: JobState) -> None:
         super().__init__(f"backlog job {job_id} is {state}; its results can be had once it is complete")
         self.job_id, self.state = job_id, state
+
+
+class BacklogJobUnderWayError(ConflictError):
+    """A backlog job that runs is to be removed."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"backlog job {job_id} is under way; cancel it first")
+        self.job_id = job_id
 
 
 class JobRecord(Frozen):
@@ -71,6 +81,10 @@ class BacklogJob(Frozen):
     n_done: int
     reason: str | None = None
     summary: Summary | None = None
+
+    @property
+    def is_ended(self) -> bool:
+        return self.state in _ENDED
 
 
 class BacklogJobs:
@@ -131,15 +145,35 @@ class BacklogJobs:
 
     def all(self) -> list[BacklogJob]:
         """Return every job, the newest first."""
-        jobs = [self.find(path.parent.name) for path in self.directory.glob(f"*/{_JOB}")]
+        found = (path.parent.name for path in self.directory.glob(f"*/{_JOB}"))
+        jobs = [self.find(name) for name in found if not name.startswith(".")]
         return sorted(jobs, key=lambda job: (job.created_at, job.job_id), reverse=True)
 
     def cancel(self, job_id: str) -> BacklogJob:
         """Stop a job for good; finished parts stay. One that has ended stays as it is. Raises UnknownError."""
         job = self.find(job_id)
-        if job.state not in _ENDED:
+        if not job.is_ended:
             _write(self._folder(job_id) / _CANCELLED, b"")
         return self.find(job_id)
+
+    def lines(self, job_id: str) -> Iterator[bytes]:
+        """Yield the rows that a job was begun with, as they were sent or taken. Raises UnknownError."""
+        for path in (self._folder(job_id) / "cases.jsonl", self._folder(job_id) / "out" / SNAPSHOT_NAME):
+            if path.is_file():
+                with path.open("rb") as file:
+                    yield from file
+
+    def finish_removals(self) -> None:
+        """Remove what a removal left when it was cut off."""
+        finish_removals(self.directory)
+
+    def remove(self, job_id: str) -> None:
+        """Remove a job with all it was sent and wrote. Raises UnknownError, BacklogJobUnderWayError."""
+        folder = self._folder(job_id)
+        with _held(folder / ".running") as handle:
+            if handle is None:
+                raise BacklogJobUnderWayError(job_id)
+            remove_folder(folder)
 
     def result(self, job_id: str) -> Path:
         """Return a ZIP of what the job wrote. Raises UnknownError, BacklogJobNotReadyError."""

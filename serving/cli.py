@@ -17,6 +17,7 @@ from models.errors import InputError, ReviewError
 from serving import cli_audit, cli_outbox
 from serving.cli_backlog import score
 from serving.cli_backup import backup, restore
+from serving.cli_erasure import erase, retention
 from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
 
@@ -32,6 +33,8 @@ app.command()(score)
 app.add_typer(importing, name="import")
 app.command()(backup)
 app.command()(restore)
+app.command()(erase)
+app.command()(retention)
 users = typer.Typer(help="People and services that may use this.", no_args_is_help=True)
 app.add_typer(users, name="user")
 app.add_typer(cli_audit.commands, name="audit")

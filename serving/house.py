@@ -9,12 +9,14 @@ from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
 from serving.courier import Courier
+from serving.erasure import Eraser
 from serving.export import export_outcomes
 from serving.inspection import Inspector
 from serving.model_desk import ModelDesk
 from serving.oidc import OidcProvider
 from serving.photo_intake import PhotoIntake
 from serving.photo_store import PhotoStore
+from serving.retention import Retention
 from serving.retraining import RetrainingRunner
 from serving.scoring import Scoring, SuggestsRulings
 from serving.settings import PREFIX, Settings
@@ -79,6 +81,19 @@ class House:
             attempts=settings.webhook_attempts,
             timeout_s=settings.webhook_timeout_s,
         )
+
+    def eraser(self) -> Eraser:
+        return Eraser(
+            self.store,
+            self.photos,
+            self.backlogs,
+            outcomes_dir=self.settings.outcomes_dir,
+            delivering=self.settings.webhook_url is not None,
+            sealer=self.sealer,
+        )
+
+    def retention(self) -> Retention:
+        return Retention(self.store, self.backlogs, self.eraser(), self.settings.periods)
 
     def champion_keeper(self) -> ChampionKeeper | None:
         """Return what keeps up with the registry's champion; None where a model folder or no registry is set."""

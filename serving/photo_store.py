@@ -7,11 +7,20 @@ harmless.
 import errno
 import os
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from models.case_file import photo_digest
 from serving.refusals import PhotoCorruptError, StorageError, StorageFullError
 
+_DIGEST_LENGTH = 64
+_SET_ASIDE = ".erased-"
+_DRAFT = ".new-"
+_ABANDONED_S = 3600.0
+_FILES_AT_A_TIME = 500
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -48,6 +57,48 @@ class PhotoStore:
             raise PhotoCorruptError(digest)
         return data
 
+    def make_sure(self, digest: str, data: bytes) -> None:
+        """Write the bytes again if an erasure took the file away between `put` and the row that names it."""
+        if not self._path(digest).is_file():
+            self.put(data)
+
+    def remove_unnamed(self, unnamed: Callable[[set[str]], set[str]]) -> int:
+        """Remove every file that no row names, and return how many there were; drafts left by a crash go too.
+
+        unnamed : returns those of some digests that no row names now
+        A file is set aside before it is asked about for the last time, so that one filed at that moment isn't lost.
+        """
+        n_removed, files = 0, self._files()
+        while batch := {path: self._digest(path) for path in islice(files, _FILES_AT_A_TIME)}:
+            gone = unnamed(set(batch.values()))
+            for path, digest in batch.items():
+                if digest in gone:
+                    n_removed += self._remove(path, unnamed)
+                elif path.name.startswith(_SET_ASIDE):  # a removal was cut off, and the photo filed again
+                    path.replace(self._path(digest))
+        return n_removed
+
+    def _remove(self, path: Path, unnamed: Callable[[set[str]], set[str]]) -> bool:
+        digest = self._digest(path)
+        aside = self._path(digest).with_name(_SET_ASIDE + path.name.removeprefix(_SET_ASIDE))
+        with suppress(FileNotFoundError):  # another removal was faster
+            path.replace(aside)
+            if unnamed({digest}):
+                aside.unlink()
+                return True
+            aside.replace(self._path(digest))
+        return False
+
+    def _digest(self, path: Path) -> str:
+        return f"sha256:{path.name.removeprefix(_SET_ASIDE)}"
+
+    def _files(self) -> Iterator[Path]:
+        for path in self.directory.glob("??/??/*"):
+            if len(path.name.removeprefix(_SET_ASIDE)) == _DIGEST_LENGTH:
+                yield path
+            elif path.name.startswith(_DRAFT) and path.stat().st_mtime < time.time() - _ABANDONED_S:
+                path.unlink(missing_ok=True)
+
     def check_writable(self) -> None:
         """Raise OSError when no file can be written."""
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -57,14 +108,14 @@ class PhotoStore:
 
     def _path(self, digest: str) -> Path:
         name = digest.removeprefix("sha256:")
-        if len(name) != 64 or not all(letter in "0123456789abcdef" for letter in name):
+        if len(name) != _DIGEST_LENGTH or not all(letter in "0123456789abcdef" for letter in name):
             raise PhotoCorruptError(digest)
         return self.directory / name[:2] / name[2:4] / name
 
 
 def _write_whole(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".new-")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_DRAFT)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -33,6 +33,7 @@ class CaseStatus(StrEnum):
     AWAITING_LEAD = "awaiting_lead"
     APPEALED = "appealed"
     DECIDED = "decided"
+    ERASED = "erased"
 
     @property
     def stage(self) -> Stage | None:

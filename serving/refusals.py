@@ -5,6 +5,8 @@ RefusalError                    (under models.errors.ReviewError)
 ├── ConflictError               the request contradicts what is stored
 │   ├── CaseExistsError             the case is known with another content
 │   ├── CaseClosedError             a final decision stands; nothing may be added
+│   ├── CaseErasedError             what the case held was erased; nothing more can be done with it
+│   ├── CaseUnderWayError           the case can't be erased yet
 │   ├── AlreadyDecidedError         the stage has its decision
 │   ├── NothingToReviewError        a later stage or a withdrawal without a decision to stand on
 │   ├── StaleVersionError           the case has a newer version than the one judged
@@ -62,6 +64,18 @@ class CaseClosedError(ConflictError):
     def __init__(self, *, platform: str, case_id: str) -> None:
         super().__init__(f"case {platform}/{case_id} is decided; nothing can be added unless the decision is withdrawn")
         self.platform, self.case_id = platform, case_id
+
+
+class CaseErasedError(ConflictError):
+    def __init__(self, *, platform: str, case_id: str) -> None:
+        super().__init__(f"what case {platform}/{case_id} held was erased; nothing more can be done with it")
+        self.platform, self.case_id = platform, case_id
+
+
+class CaseUnderWayError(ConflictError):
+    def __init__(self, *, platform: str, case_id: str, why: str) -> None:
+        super().__init__(f"case {platform}/{case_id} is under way: {why}")
+        self.platform, self.case_id, self.why = platform, case_id, why
 
 
 class AlreadyDecidedError(ConflictError):

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.vocabulary import Claim
+from serving.periods import Periods
 from serving.policy import DeskPolicy
 
 PREFIX = "EVIDENCE_REVIEW_"
@@ -78,6 +79,12 @@ class Settings(BaseSettings):
     hold_minutes: float = Field(DeskPolicy.hold_minutes, gt=0, description="How long a taken case is held.")
     cases_per_person: int = Field(DeskPolicy.cases_per_person, ge=1, description="Cases one person may hold at a time.")
     skip_hours: float = Field(DeskPolicy.skip_hours, gt=0, description="How long a skipped case isn't offered again.")
+    keep_cases_days: float | None = Field(Periods.keep_cases_days, gt=0, description="Days a decided case is kept.")
+    keep_photos_days: float | None = Field(Periods.keep_photos_days, gt=0, description="Days its photos are kept.")
+    keep_messages_days: float | None = Field(Periods.keep_messages_days, gt=0, description="… delivered messages.")
+    keep_requests_days: float | None = Field(Periods.keep_requests_days, gt=0, description="… answers for repeats.")
+    keep_sign_ins_days: float | None = Field(Periods.keep_sign_ins_days, gt=0, description="… who signed in when.")
+    keep_backlogs_days: float | None = Field(Periods.keep_backlogs_days, gt=0, description="… backlogs that ended.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line kept.")
 
     @property
@@ -90,3 +97,7 @@ class Settings(BaseSettings):
     def desk_policy(self) -> DeskPolicy:
         """The settings of the desk, as what takes decisions asks for them."""
         return DeskPolicy(**{field.name: getattr(self, field.name) for field in fields(DeskPolicy)})
+
+    @property
+    def periods(self) -> Periods:
+        return Periods(**{field.name: getattr(self, field.name) for field in fields(Periods)})

@@ -62,6 +62,7 @@ def store_photo(
     except ImageUnreadableError as error:
         raise ImageUnreadableError(error.message, field=photo_id) from error
     intake = house.store.add_photo(key, photo_id, photo, by=person.user)
+    house.photos.make_sure(photo.digest, data)
     response.status_code = 201 if intake.changed else 200
     response.headers["ETag"] = f'"{intake.version}"'
     return intake

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection
 
 from models.domain import Case, Decision, DecisionDraft, Suggestion
-from models.vocabulary import Claim, Stage
+from models.vocabulary import Claim
 from serving.audit import Action, AuditEvent, AuditHead, Broken, Verified
 from serving.desk_records import Correction, NoticeText
 from serving.migration import upgrade
@@ -42,6 +42,7 @@ from serving.store import (
     idempotency,
     jobs,
     notices,
+    outcomes,
     queue,
     suggestions,
     switches,
@@ -51,10 +52,12 @@ from serving.store import (
 from serving.store.accounts import Accounts
 from serving.store.database import Database
 from serving.store.desk import Desk
+from serving.store.erasure import Erasures
 from serving.store.idempotency import RequestKeys
 from serving.store.outbox import Outbox
 from serving.store.oversight import Oversight
 from serving.store.photo_checks import PhotoChecks
+from serving.store.retention import Ageing
 from serving.store.retrainings import Retrainings
 from serving.store.trail import Detail
 
@@ -77,6 +80,8 @@ class Store:
         self.photo_checks = PhotoChecks(self.database)
         self.oversight = Oversight(self.database)
         self.retrainings = Retrainings(self.database)
+        self.erasures = Erasures(self.database)
+        self.ageing = Ageing(self.database)
 
     def migrate(self) -> None:
         """Bring the schema up to date, and chain what was written in the trail before there was a chain."""
@@ -332,14 +337,7 @@ class Store:
         A case's last standing stage only: what an appeal overturned is said on the decision of the appeal.
         """
         with self.database.read() as connection:
-            touched = decisions.decided_between(connection, since=since, until=until)
-            return [
-                exported
-                for case_key in dict.fromkeys(case_key for case_key, _ in touched)
-                if (exported := _exported(connection, case_key)) is not None
-                and (since is None or exported.decision.decided_at >= since)
-                and (until is None or exported.decision.decided_at < until)
-            ]
+            return outcomes.standing_between(connection, since=since, until=until)
 
     # corrections
 
@@ -367,26 +365,6 @@ class Store:
         """Write an entry for a change made outside the database, such as an export."""
         with self.database.write() as connection:
             trail.record(connection, action, actor=actor, subject=subject, at=_now(), detail=detail)
-
-
-def _exported(connection: Connection, case_key: int) -> ExportedDecision | None:
-    past = decisions.history(connection, case_key)
-    standing = [r.decision for r in past.records if r.state == "standing"]
-    if not standing:
-        return None
-    last = max(standing, key=lambda decision: list(Stage).index(decision.stage))
-    first = past.standing(Stage.FIRST_REVIEW)
-    led = past.standing(Stage.LEAD_REVIEW)
-    reviewed = led or first
-    judged = [r.decision for r in past.records if r.decision.case_version == last.case_version]
-    seen_before = any(r.decision.suggestion_shown for r in past.records if r.decision.case_version < last.case_version)
-    return ExportedDecision(
-        last,
-        cases.version_of(connection, case_key=case_key, version=last.case_version),
-        overturned_on_appeal=reviewed.ruling != last.ruling if reviewed and last.stage == Stage.APPEAL else None,
-        changed_on_lead_review=first.ruling != led.ruling if first and led else None,
-        blind_ruling=None if seen_before or judged[0].suggestion_shown else judged[0].ruling,
-    )
 
 
 def _before_commit(connection: Connection) -> None:

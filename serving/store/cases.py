@@ -14,7 +14,7 @@ from models.errors import CaseFormatError
 from models.vocabulary import Platform
 from serving.audit import Action
 from serving.records import CaseKey, CaseStatus, Intake, NewPhoto, PhotoOnFile, StoredVersion, SuggestionState
-from serving.refusals import CaseClosedError, CaseExistsError, UnknownError
+from serving.refusals import CaseClosedError, CaseErasedError, CaseExistsError, UnknownError
 from serving.store import jobs, order, precedents, trail
 from serving.tables import case_photos, case_versions, cases, photos
 
@@ -23,11 +23,13 @@ _SETTLE_S = 1.0
 
 
 def row_of(connection: Connection, key: CaseKey, *, for_change: bool = False) -> Any:
-    """Return the row of a case. Raises UnknownError."""
+    """Return the row of a case. Raises UnknownError and, for a change, CaseErasedError."""
     query = sa.select(cases).where(cases.c.platform == key.platform.value, cases.c.case_id == key.case_id)
     row = connection.execute(query.with_for_update() if for_change else query).first()
     if row is None:
         raise UnknownError("case", str(key))
+    if for_change and row.status == CaseStatus.ERASED:
+        raise CaseErasedError(platform=key.platform, case_id=key.case_id)
     return row
 
 
@@ -127,7 +129,9 @@ def add_photo(
 
 
 def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None:
-    known = connection.execute(sa.select(photos.c.digest).where(photos.c.digest == photo.digest)).first()
+    """Keep the row of a photo; one that is there already can't be erased before this transaction ends."""
+    query = sa.select(photos.c.digest).where(photos.c.digest == photo.digest)
+    known = connection.execute(query.with_for_update(read=True, key_share=True)).first()
     if known is None:
         connection.execute(
             photos.insert().values(

@@ -1,9 +1,10 @@
 """The database connection: how reads and writes begin and end.
 
 SQLite: WAL, synchronous=FULL, one writer at a time by BEGIN IMMEDIATE (a deferred read-then-write fails at once and
-ignores busy_timeout). PostgreSQL: plain transactions. Knows no tables.
+ignores busy_timeout); what is deleted is overwritten. PostgreSQL: plain transactions. Knows no tables.
 """
 
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -74,6 +75,29 @@ class Database:
         ):
             yield connection
 
+    def scrub(self) -> bool:
+        """Give back the room of what was deleted, so that its bytes are in the database's files no more.
+
+        SQLite: the file is written anew and the write-ahead log emptied. PostgreSQL: VACUUM frees the rows; pages and
+        the write-ahead log keep their bytes until they are written over. Returns whether the log could be emptied.
+        """
+        if not self.is_sqlite:
+            with _named_troubles(), self.engine.connect() as connection:
+                connection.execution_options(isolation_level="AUTOCOMMIT").exec_driver_sql("VACUUM")
+            return True
+        with _named_troubles(), self._one_writer:
+            raw = self.engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute("VACUUM")
+                busy: int = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+                cursor.close()
+            except sqlite3.OperationalError as error:
+                raise OperationalError("VACUUM", None, error) from error
+            finally:
+                raw.close()
+            return not busy
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -104,6 +128,7 @@ def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",
         "foreign_keys=ON",
+        "secure_delete=ON",
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()

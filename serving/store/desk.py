@@ -95,7 +95,7 @@ class Desk:
     def correct(self, key: CaseKey, draft: CorrectionDraft, *, by: User) -> Correction:
         """Keep what the machine got wrong. Raises UnknownError, ForbiddenError, InputError, SuggestionHiddenError."""
         with self.database.write() as connection:
-            version = cases.current(connection, key)
+            version = cases.current(connection, key, for_change=True)
             if decisions.is_hidden(connection, version.case_key):
                 raise SuggestionHiddenError
             suggestion = suggestions.newest(connection, case_key=version.case_key, version=version.version)

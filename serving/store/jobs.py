@@ -53,6 +53,11 @@ def drop_waiting(connection: Connection, *, case_key: int, at: datetime) -> None
     )
 
 
+def forget(connection: Connection, *, case_key: int) -> None:
+    """Drop every job on a case; whoever holds one finds the lease lost."""
+    connection.execute(jobs.delete().where(jobs.c.subject == _subject(case_key)))
+
+
 def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) -> ScoreJob | None:
     """Take the oldest scoring job that is due, or whose holder's lease ran out; None when there is none."""
     row = take(connection, SCORE, worker=worker, at=at, lease_s=lease_s)

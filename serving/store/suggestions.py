@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from models.domain import Suggestion
 from serving.audit import Action
-from serving.records import CaseKey
+from serving.records import CaseKey, CaseStatus
 from serving.store import jobs, order, trail
 from serving.tables import cases, suggestions
 
@@ -45,12 +45,12 @@ def keep(
 ) -> bool:
     """Store a suggestion for a version that must still be current; the same one again changes nothing.
 
-    Returns whether the version is still current; if not, nothing is stored.
+    Returns whether the version is still current; if not, or if the case was erased, nothing is stored.
     """
     current = connection.execute(
-        sa.select(cases.c.version).where(cases.c.id == case_key).with_for_update()
-    ).scalar_one()
-    if current != version:
+        sa.select(cases.c.version, cases.c.status).where(cases.c.id == case_key).with_for_update()
+    ).one()
+    if current.version != version or current.status == CaseStatus.ERASED:
         return False
     known = by_id(connection, case_key=case_key, version=version, suggestion_id=suggestion.suggestion_id)
     if known is None:

@@ -103,26 +103,29 @@ def _links(connection: Connection) -> Iterator[Link]:
         yield Link(*row)
 
 
-def erase(connection: Connection, *, subject: str, erasure: str, actor: str, at: datetime) -> int:
-    """Erase what the entries on `subject` say, and say so in an entry of its own; return how many there were.
+def erase(
+    connection: Connection,
+    about: sa.ColumnElement[bool],
+    *,
+    erasure: str,
+    actor: str,
+    at: datetime,
+    detail: Detail | None = None,
+) -> int:
+    """Erase what the entries that `about` picks say, and say so in an entry of its own; return how many there were.
 
-    The chain keeps their salted digests. erasure : what the new entry is about; must not tell the subject
+    The chain keeps their salted digests. erasure, detail : what the new entry is about; mustn't tell what was erased
     """
-    places = (
-        connection.execute(sa.select(audit_events.c.place).where(audit_events.c.subject == subject)).scalars().all()
-    )
-    connection.execute(
-        audit_events.update()
-        .where(audit_events.c.subject == subject)
-        .values(actor=None, subject=None, detail=None, salt=None)
-    )
+    picked = sa.and_(about, audit_events.c.salt.is_not(None))
+    places = connection.execute(sa.select(audit_events.c.place).where(picked)).scalars().all()
+    connection.execute(audit_events.update().where(picked).values(actor=None, subject=None, detail=None, salt=None))
     record(
         connection,
         Action.CONTENT_ERASED,
         actor=actor,
         subject=erasure,
         at=at,
-        detail={"places": places_text(places), "n_entries": len(places)},
+        detail={"places": places_text(places), "n_entries": len(places), **(detail or {})},
     )
     return len(places)
 

@@ -165,7 +165,8 @@ def test_an_erased_subject_leaves_a_chain_that_verifies(tmp_path: Path) -> None:
     store = filled(tmp_path / "review.db", 300)
     head = store.audit_head()
     with store.database.write() as connection:
-        assert trail.erase(connection, subject="taobao/TB-7", erasure="erasure:1", actor="system:test", at=START) == 1
+        about = audit_events.c.subject == "taobao/TB-7"
+        assert trail.erase(connection, about, erasure="erasure:1", actor="system:test", at=START) == 1
     assert store.verify_audit(heads=[head]) == Verified(store.audit_head(), 1)
     assert store.audit_trail(subject="taobao/TB-7") == []
     with store.database.read() as connection:

@@ -86,6 +86,7 @@ def settings(tmp_path: Path, database_url: str, monkeypatch: pytest.MonkeyPatch)
         database_url=database_url,
         photo_dir=tmp_path / "photos",
         outcomes_dir=tmp_path / "outcomes",
+        backlog_dir=tmp_path / "backlogs",
         registry_uri=f"sqlite:///{tmp_path}/registry.db",
         models_dir=tmp_path / "models",
         max_case_bytes=200_000,

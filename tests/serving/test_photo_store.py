@@ -59,3 +59,42 @@ def test_a_folder_that_is_a_file_is_a_storage_problem(tmp_path: Path) -> None:
     (tmp_path / "photos").write_text("in the way")
     with pytest.raises(StorageError):
         PhotoStore(tmp_path / "photos").put(b"data")
+
+
+def test_files_that_no_row_names_are_removed_and_the_others_stay(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path)
+    named, _ = store.put(b"named"), store.put(b"unnamed")
+    assert store.remove_unnamed(lambda digests: digests - {named}) == 1
+    assert store.get(named) == b"named"
+    assert [path.name for path in _files(tmp_path)] == [named.removeprefix("sha256:")]
+
+
+def test_a_photo_filed_while_it_is_removed_isnt_lost(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path)
+    digest = store.put(b"again")
+    asked: list[set[str]] = []
+
+    def unnamed(digests: set[str]) -> set[str]:
+        asked.append(digests)
+        return digests if len(asked) == 1 else set()
+
+    assert store.remove_unnamed(unnamed) == 0
+    assert store.get(digest) == b"again"
+
+
+def test_a_photo_removed_between_its_file_and_its_row_is_written_again(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path)
+    digest = store.put(b"again")
+    store.remove_unnamed(lambda digests: digests)
+    store.make_sure(digest, b"again")
+    assert store.get(digest) == b"again"
+
+
+def test_a_removal_that_was_cut_off_is_finished_or_undone(tmp_path: Path) -> None:
+    store = PhotoStore(tmp_path)
+    kept, _ = store.put(b"kept"), store.put(b"gone")
+    for path in _files(tmp_path):
+        path.rename(path.with_name(f".erased-{path.name}"))
+    assert store.remove_unnamed(lambda digests: digests - {kept}) == 1
+    assert store.get(kept) == b"kept"
+    assert [path.name for path in _files(tmp_path)] == [kept.removeprefix("sha256:")]

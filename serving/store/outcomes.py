@@ -1,0 +1,51 @@
+"""Standing decisions with the case version each was made on: what leaves as outcomes. Erased cases don't."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy import Connection
+
+from models.vocabulary import Stage
+from serving.records import CaseStatus, ExportedDecision
+from serving.store import decisions
+from serving.store.cases import version_of
+from serving.tables import cases
+
+
+def standing_between(
+    connection: Connection, *, since: datetime | None, until: datetime | None
+) -> list[ExportedDecision]:
+    """Return the decisions of [since, until) that stand: a case's last standing stage only."""
+    touched = decisions.decided_between(connection, since=since, until=until)
+    return [
+        exported
+        for case_key in dict.fromkeys(case_key for case_key, _ in touched)
+        if (exported := _standing(connection, case_key)) is not None
+        and (since is None or exported.decision.decided_at >= since)
+        and (until is None or exported.decision.decided_at < until)
+    ]
+
+
+def _standing(connection: Connection, case_key: int) -> ExportedDecision | None:
+    past = decisions.history(connection, case_key)
+    standing = [r.decision for r in past.records if r.state == "standing"]
+    if not standing or _is_erased(connection, case_key):
+        return None
+    last = max(standing, key=lambda decision: list(Stage).index(decision.stage))
+    first = past.standing(Stage.FIRST_REVIEW)
+    led = past.standing(Stage.LEAD_REVIEW)
+    reviewed = led or first
+    judged = [r.decision for r in past.records if r.decision.case_version == last.case_version]
+    seen_before = any(r.decision.suggestion_shown for r in past.records if r.decision.case_version < last.case_version)
+    return ExportedDecision(
+        last,
+        version_of(connection, case_key=case_key, version=last.case_version),
+        overturned_on_appeal=reviewed.ruling != last.ruling if reviewed and last.stage == Stage.APPEAL else None,
+        changed_on_lead_review=first.ruling != led.ruling if first and led else None,
+        blind_ruling=None if seen_before or judged[0].suggestion_shown else judged[0].ruling,
+    )
+
+
+def _is_erased(connection: Connection, case_key: int) -> bool:
+    status = connection.execute(sa.select(cases.c.status).where(cases.c.id == case_key)).scalar_one()
+    return bool(status == CaseStatus.ERASED)

@@ -1,0 +1,232 @@
+"""What is erased is in no file any more: not in the database's own, nor in photos, backlogs or exported outcomes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from models.errors import InputError
+from models.integrity import IntegrityReport, ReusedPhoto
+from models.vocabulary import Platform, Ruling
+from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
+from serving.app import create_app
+from serving.audit import Verified
+from serving.erasure import Target
+from serving.export import export_outcomes
+from serving.house import House
+from serving.records import CaseKey, CaseStatus, Role
+from serving.refusals import CaseUnderWayError, LeaseLostError, UnknownError
+from serving.store import copying
+from tests.builders import photo_bytes
+from tests.serving.conftest import headers_of, keyed, user_of
+from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
+
+ID = "TB-SECRET-1"
+KEY = CaseKey(Platform.TAOBAO, ID)
+ONE = f"/api/v1/cases/taobao/{ID}"
+OTHER = f"/api/v1/cases/taobao/{EXAMPLE_CASE['case_id']}"
+BUYER = "buyer-secret"
+SECRETS = (
+    ID, BUYER, "order-secret", "said-in-chat", "said-by-buyer", "said-by-seller", "title-secret", "note-secret",
+    "reason-secret", "appeal-secret", "skip-secret", "notice-secret", "correction-secret", "ask-secret",
+    "withdrawn-secret", "message-secret", "photo-secret",
+)  # fmt: skip
+
+
+def secret_case(**changes: Any) -> dict[str, Any]:
+    order = {**EXAMPLE_CASE["order"], "order_id": "order-secret", "buyer_id": BUYER}
+    chat = {"message_id": "message-secret", "at": "2026-03-01T12:00:00+08:00", "speaker": "buyer"}
+    return {
+        **EXAMPLE_CASE,
+        "case_id": ID,
+        "order": order,
+        "buyer_statement": "said-by-buyer 碎了",
+        "seller_statement": "said-by-seller",
+        "listing": {"title": "title-secret", "category": "kitchenware"},
+        "logistics": [{"at": "2026-03-01T09:00:00+08:00", "event": "signed", "by": "locker", "note": "note-secret"}],
+        "chat": [{**chat, "text": "said-in-chat 碎了", "photo_ids": ["photo-secret"]}],
+        "photos": [{"photo_id": "photo-secret", "role": "received", "filed_by": "buyer"}],
+        **changes,
+    }
+
+
+@pytest.fixture
+def whole(scoring_house: House) -> TestClient:
+    """A service that holds the secrets wherever they can be held, on a decided case, and another case beside it."""
+    house, client = scoring_house, TestClient(create_app(scoring_house.settings, house=scoring_house))
+    service, person = headers_of(house, Role.SERVICE), headers_of(house, Role.ARBITRATOR)
+    lead = headers_of(house, Role.LEAD)
+
+    def post(path: str, content: dict[str, Any] | None, headers: dict[str, str]) -> dict[str, Any]:
+        answer = client.post(path, json=content, headers=keyed(headers))
+        assert answer.status_code < 300, answer.text
+        return dict(answer.json()) if answer.content else {}
+
+    for case in (EXAMPLE_CASE, secret_case()):
+        post("/api/v1/cases", case, service)
+    shared, own = photo_bytes(seed=1), photo_bytes(seed=2)
+    for path, data in ((f"{OTHER}/photos/p1", shared), (f"{ONE}/photos/photo-secret", shared)):
+        assert client.put(path, content=data, headers=service).status_code == 201
+    post(f"{ONE}/evidence", {"photos": [{"photo_id": "p-own", "role": "packaging", "filed_by": "buyer"}]}, service)
+    assert client.put(f"{ONE}/photos/p-own", content=own, headers=service).status_code == 201
+    post(f"{ONE}/suggestion", None, person)
+    post(f"{ONE}/skip", {"reason": "skip-secret"}, person)
+    said = {"ref": "message-secret", "label": "claims_damage", "note": "correction-secret"}
+    post(f"{ONE}/corrections", {"kind": "statement", "holds": False, **said}, person)
+    ask = {"party": "buyer", "what": "ask-secret", "text": {"zh": "ask-secret", "en": "ask-secret"}}
+    post(f"{ONE}/decision", {"ruling": "request_evidence", "reason": "reason-secret", "request": ask}, person)
+    post(f"{ONE}/decision/withdraw", {"stage": "first_review", "reason": "withdrawn-secret"}, person)
+    decision = {**EXAMPLE_DECISION, "reason": "reason-secret", "responsible": "seller"}
+    post(f"{ONE}/decision", decision, person)
+    notice = client.get(f"{ONE}/notices", headers=person).json()[0]["notice_id"]
+    text = {"zh": "notice-secret", "en": "notice-secret"}
+    assert client.put(f"{ONE}/notices/{notice}", json=text, headers=person).status_code == 200
+    post(f"{ONE}/notices/{notice}/send", None, person)
+    post(f"{ONE}/appeal", {"filed_by": "seller", "reason": "appeal-secret"}, service)
+    post(f"{ONE}/decision", {**decision, "stage": "appeal"}, lead)
+    for one in house.store.desk.notices(KEY):
+        if one.state == "draft":
+            house.store.desk.send_notice(KEY, one.notice_id, by=user_of(house, Role.LEAD))
+    post(f"{OTHER}/decision", EXAMPLE_DECISION, person)
+    seen = ReusedPhoto(
+        ref="p1", other_platform="taobao", other_case_id=ID, other_ref="photo-secret", same_buyer=False,
+        same_seller=True, overlap=1, mirrored=False,
+    )  # fmt: skip
+    version = house.store.version(CaseKey(Platform.TAOBAO, EXAMPLE_CASE["case_id"]))
+    house.store.photo_checks.keep(version, IntegrityReport(findings=(seen,), checked=("reused_photo",)))
+    house.store.desk.keep_preference("mine", f"search={ID}", of=user_of(house, Role.LEAD), kind="view")
+    house.backlogs.create(by="li", rows=json.dumps(secret_case()).encode() + b"\n")
+    return client
+
+
+def held(house: House, folder: Path) -> dict[str, list[str]]:
+    """Return which secrets stand in which file, in any form: as bytes, or in a row of PostgreSQL."""
+    contents = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    if not house.store.database.is_sqlite:
+        with house.store.database.read() as connection:
+            for name in copying.table_names():
+                rows = list(copying.rows_of(connection, name))
+                contents[name] = json.dumps(rows, ensure_ascii=False).encode()
+    found = {name: [s for s in SECRETS if s.encode() in data] for name, data in contents.items()}
+    return {name: secrets for name, secrets in found.items() if secrets}
+
+
+def test_after_an_erasure_no_file_holds_any_of_it(
+    whole: TestClient, scoring_house: House, tmp_path: Path, database_kind: str
+) -> None:
+    house = scoring_house
+    old = export_outcomes(house.store, house.photo_intake, house.settings.outcomes_dir, by="system:test")
+    before = held(house, tmp_path)
+    assert set(SECRETS) == {secret for secrets in before.values() for secret in secrets}
+    head = house.store.audit_head()
+    done = house.eraser().erase(Target(*KEY), by="test-lead", reason="asked by 13800138000")
+    assert (done.n_cases, done.n_photos, len(done.jobs), done.is_whole) == (1, 1, 1, True)
+    assert held(house, tmp_path) == {}
+    found = house.store.verify_audit(heads=[head])
+    assert isinstance(found, Verified)
+    assert found.n_erased > 5
+    entry = next(event for event in house.store.audit_trail() if event.action == "content_erased")
+    assert (entry.actor, entry.detail["reason"]) == ("test-lead", "asked by [phone]")
+    assert [(one.name, bool(one.replaced_by)) for one in done.revoked] == [(old.name, True)]
+
+
+def test_what_is_left_says_only_how_a_case_of_that_kind_was_ruled(whole: TestClient, scoring_house: House) -> None:
+    house = scoring_house
+    before = house.store.oversight.figures(days=1)
+    house.eraser().erase(Target(*KEY), by="test-lead", reason="asked")
+    lead = headers_of(house, Role.LEAD)
+    rows = whole.get("/api/v1/cases?status=erased", headers=lead).json()["cases"]
+    assert [(row["claim"], row["paid_minor"], row["title"]) for row in rows] == [("damaged", 5900, "")]
+    view = whole.get(f"/api/v1/cases/taobao/{rows[0]['case_id']}", headers=lead).json()
+    assert view["case"]["order"]["buyer_id"] != BUYER
+    assert view["case"]["chat"] == view["case"]["photos"] == view["photos"] == []
+    assert [record["decision"]["ruling"] for record in view["decisions"]][-1] == Ruling.REFUND
+    after = house.store.oversight.figures(days=1)
+    assert after.model_copy(update={"since": before.since}) == before
+    assert whole.get(ONE, headers=lead).status_code == 404
+    assert whole.get(f"{OTHER}/photos/p1?size=original", headers=lead).content == photo_bytes(seed=1)
+
+
+def test_nothing_more_can_be_done_with_an_erased_case(whole: TestClient, scoring_house: House) -> None:
+    house = scoring_house
+    version = house.store.version(KEY)
+    suggestion = house.store.newest_suggestion(version)
+    house.eraser().erase(Target(*KEY), by="test-lead", reason="asked")
+    lead = headers_of(house, Role.LEAD)
+    left = whole.get("/api/v1/cases?status=erased", headers=lead).json()["cases"][0]["case_id"]
+    path = f"/api/v1/cases/taobao/{left}"
+    answers = [
+        whole.post(f"{path}/decision", json=EXAMPLE_DECISION, headers=keyed(lead)),
+        whole.post(f"{path}/decision/withdraw", json={"stage": "appeal"}, headers=lead),
+        whole.post(f"{path}/evidence", json={"chat": []}, headers=headers_of(house, Role.SERVICE)),
+        whole.post(f"{path}/hold", headers=lead),
+        whole.post(f"{path}/corrections", json={"kind": "statement", "ref": "buyer_statement",
+                   "label": "claims_damage", "holds": True}, headers=lead),
+    ]  # fmt: skip
+    assert {(answer.status_code, answer.json()["type"].rsplit(":", 1)[-1]) for answer in answers} == {
+        (409, "case-erased")
+    }
+    assert suggestion is not None
+    assert house.store.keep_suggestion(version, suggestion, by="system:late") is False
+
+
+def test_a_worker_that_scored_an_erased_case_finds_its_lease_lost(scoring_house: House) -> None:
+    house = scoring_house
+    client = TestClient(create_app(house.settings, house=house))
+    client.post("/api/v1/cases", json=secret_case(photos=[], chat=[]), headers=headers_of(house, Role.SERVICE))
+    job = house.store.lease_job(worker="w", lease_s=60)
+    assert job is not None
+    user_of(house, Role.LEAD)
+    house.eraser().erase(Target(*KEY), by="test-lead", reason="asked", under_way_too=True)
+    with pytest.raises(LeaseLostError):
+        house.store.fail_job(job, "late", worker="w", retry_in_s=1)
+
+
+def test_a_case_under_way_stays_and_is_named(scoring_house: House) -> None:
+    house = scoring_house
+    client = TestClient(create_app(house.settings, house=house))
+    client.post("/api/v1/cases", json=secret_case(photos=[], chat=[]), headers=headers_of(house, Role.SERVICE))
+    user_of(house, Role.LEAD)
+    done = house.eraser().erase(Target(Platform.TAOBAO, BUYER, "buyer"), by="test-lead", reason="asked")
+    assert (done.n_cases, done.left, done.is_whole) == (0, {KEY: "it is open"}, False)
+    with pytest.raises(CaseUnderWayError):
+        house.store.erasures.erase(KEY, by="test-lead", reason="asked")
+    client.post(f"{ONE}/decision", json=EXAMPLE_DECISION, headers=keyed(headers_of(house, Role.ARBITRATOR)))
+    assert house.store.erasures.why_not_yet(KEY, delivering=False) == "its notice hasn't left"
+    notice = house.store.desk.notices(KEY)[0]
+    house.store.desk.send_notice(KEY, notice.notice_id, by=user_of(house, Role.LEAD))
+    assert house.store.erasures.why_not_yet(KEY, delivering=True) == "messages about it wait to be delivered"
+    assert house.store.erasures.why_not_yet(KEY, delivering=False) is None
+
+
+def test_a_party_goes_with_all_of_its_cases_and_no_others(whole: TestClient, scoring_house: House) -> None:
+    house = scoring_house
+    case = secret_case(case_id="TB-SECRET-12", order={**secret_case()["order"], "buyer_id": f"{BUYER}-2"})
+    whole.post("/api/v1/cases", json=case, headers=headers_of(house, Role.SERVICE))
+    done = house.eraser().erase(Target.parse(f"buyer:taobao/{BUYER}"), by="test-lead", reason="asked")
+    assert done.n_cases == 1
+    assert house.store.counts()[CaseStatus.ERASED] == 1
+    assert house.store.version(CaseKey(Platform.TAOBAO, "TB-SECRET-12")).case.buyer_statement
+
+
+def test_who_answers_for_it_must_be_known_and_so_must_the_target(scoring_house: House) -> None:
+    user_of(scoring_house, Role.LEAD)
+    eraser = scoring_house.eraser()
+    with pytest.raises(UnknownError):
+        eraser.erase(Target(*KEY), by="nobody", reason="asked")
+    with pytest.raises(UnknownError):
+        eraser.erase(Target(*KEY), by="test-lead", reason="asked")
+    with pytest.raises(InputError):
+        eraser.erase(Target(*KEY), by="test-lead", reason=" ")
+
+
+@pytest.mark.parametrize("text", ["TB-1", "nowhere/TB-1", "buyer:b-77", "courier:taobao/c-1", "taobao/"])
+def test_a_target_that_names_no_case_and_no_party_is_refused(text: str) -> None:
+    with pytest.raises(InputError):
+        Target.parse(text)
+
+
+def test_a_case_id_may_hold_slashes() -> None:
+    assert Target.parse("taobao/TB/1") == Target(Platform.TAOBAO, "TB/1")
