@@ -31,8 +31,8 @@ from serving.tables import (
 )
 
 RowKind = Literal["messages", "requests", "sign_ins"]
-"""messages: delivered ones; requests: answers kept for repeats, and ended scoring jobs; sign_ins: ended sessions, spent links,
-dead tokens, failed attempts, and what the audit trail says of signing in."""
+"""messages: delivered ones; requests: answers kept for repeats, and ended scoring jobs; sign_ins: ended sessions, spent
+links, dead tokens, failed attempts, and what the audit trail says of signing in."""
 _SIGNING_IN = (Action.SIGNED_IN, Action.SIGNED_OUT, Action.LOCKED_OUT)
 
 
