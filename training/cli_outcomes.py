@@ -1,11 +1,12 @@
-"""The commands of `evidence-train` that learn from outcomes: import-outcomes, retrain, promote, rollback, models.
+"""The commands of `evidence-train` that learn from outcomes: import, retrain, refreeze, promote, rollback, models.
 
 Wires options and progress; holds no rules.
 """
 
 import getpass
+from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, overload
 
 import typer
 from rich.table import Table
@@ -24,6 +25,10 @@ WorkDir = Annotated[
     Path, typer.Option("--work", help="Folder of artifacts, fetched models and the lock.", file_okay=False)
 ]
 By = Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")]
+Since = Annotated[
+    str | None,
+    typer.Option(help="Use outcomes decided on this day (YYYY-MM-DD, UTC) or later; default: as the hold-out says."),
+]
 DEFAULT_REGISTRY = "sqlite:///var/mlflow/registry.db"
 DEFAULT_WORK = Path("var/mlflow")
 
@@ -56,6 +61,7 @@ def retrain(
     cache: Annotated[Path | None, typer.Option(help="Where prepared encoders are kept.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
     simulated: Annotated[int, typer.Option(help="Simulated cases learned from besides.", min=300)] = 12_000,
+    since: Since = None,
 ) -> None:
     """Train a challenger on outcomes, judge it against the champion and register it. Nothing is promoted."""
     from models.encoders import default_cache_dir
@@ -72,6 +78,7 @@ def retrain(
                 by=by or getpass.getuser(),
                 seed=seed,
                 n_simulated=simulated,
+                since=_day(since),
             ),
             progress=_say,
         )
@@ -83,6 +90,34 @@ def retrain(
         )
     else:
         _say("refused by the gate: " + "; ".join(verdict.reasons))
+
+
+def refreeze(
+    outcomes: Annotated[
+        list[Path], typer.Option(help="A folder of outcomes, or the folder that holds them; may be given again.")
+    ],
+    since: Annotated[str, typer.Option(help="Day of the change, YYYY-MM-DD (UTC).")],
+    reason: Annotated[str, typer.Option(help="What changed.")],
+    registry: Registry = DEFAULT_REGISTRY,
+    work: WorkDir = DEFAULT_WORK,
+    by: By = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 20250815,
+) -> None:
+    """Draw the frozen hold-out anew after a change of rules; later retrainings use outcomes since that day only."""
+    from training.hold_out import refreeze as run
+
+    day = _day(since)
+    with reported():
+        drawn = run(
+            [folder for given in outcomes for folder in _snapshots(given)],
+            tracking=_tracking(registry, work),
+            work_dir=work,
+            since=day,
+            by=by or getpass.getuser(),
+            reason=reason,
+            seed=seed,
+        )
+        _say(f"{len(drawn.keys)} cases decided since {drawn.since} judge from now on, by {drawn.by}: {drawn.reason}")
 
 
 def promote(
@@ -122,12 +157,31 @@ def models(registry: Registry = DEFAULT_REGISTRY, work: WorkDir = DEFAULT_WORK) 
             old = str(entry.from_number) if entry.from_number else ""
             table.add_row(f"{entry.at:%Y-%m-%d %H:%M}", entry.by, entry.action, old, str(entry.to_number), entry.reason)
         console.print(table)
+        if known.named("champion") is None:
+            return
+        for drawn in _tracking(registry, work).hold_outs():
+            _say(f"hold-out of {len(drawn.keys)} cases, {drawn.at:%Y-%m-%d}, by {drawn.by}: {drawn.reason}")
 
 
 def _tracking(uri: str, work: Path) -> "Tracking":
     from training.tracking import Tracking
 
     return Tracking(uri, artifact_dir=work / "artifacts")
+
+
+@overload
+def _day(given: str) -> date: ...
+
+
+@overload
+def _day(given: None) -> None: ...
+
+
+def _day(given: str | None) -> date | None:
+    try:
+        return date.fromisoformat(given) if given else None
+    except ValueError as error:
+        raise typer.BadParameter(f"{given!r} is no day like 2026-03-01", param_hint="--since") from error
 
 
 def _snapshots(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ from training.config import DATASETS_DIR, SEED
 from training.fit_rulings import N_CALIBRATION, N_TRAIN, ruling_table
 from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
+from training.hold_out import LOCK_NAME, decided_since, draw_hold_out
 from training.outcome_table import OutcomeTable, outcome_table
 from training.photo_errors import load_photo_errors
 from training.readings import Readings, refit_readings, sample_files, sample_labels
@@ -36,8 +37,6 @@ from training.statement_pool import load_pool
 from training.suspects import suspects
 from training.tracking import Run, Tracking, only_one
 
-FROZEN_SHARE = 0.2
-MIN_TO_FREEZE = 100
 _CHUNK = 32
 _BEHAVIOUR_SEED = 990_001
 Progress = Callable[[str], None]
@@ -50,6 +49,7 @@ class Retraining:
 
     snapshots : folders of outcomes; work_dir : for the lock and fetched models; n_simulated : cases simulated besides
     n_behaviour : simulated cases that the behaviour tests run on
+    since : outcomes decided before this day (UTC) are not used; default: as the hold-out in force says
     load : turns a model folder into a Suggester; default: `load_suggester`
     """
 
@@ -61,6 +61,7 @@ class Retraining:
     seed: int = SEED
     n_simulated: int = N_TRAIN + N_CALIBRATION
     n_behaviour: int = 300
+    since: date | None = None
     datasets_dir: Path = DATASETS_DIR
     load: Loads | None = field(default=None, compare=False)
 
@@ -84,7 +85,7 @@ def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
     It becomes `ruling@challenger`, which scores beside the champion, if it passes the gate. Raises InputError on
     outcomes that can't be used, RegistryError when the registry is away or another retraining runs.
     """
-    with only_one(given.work_dir / "retrain.lock"):
+    with only_one(given.work_dir / LOCK_NAME):
         abandoned = given.tracking.fail_abandoned()
         if abandoned:
             progress(f"marked {abandoned} abandoned run(s) failed")
@@ -94,10 +95,14 @@ def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
 
 def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> Retrained:
     progress("reading outcomes ...")
-    decided = read_snapshots(given.snapshots)
+    since = _since(given)
+    decided = decided_since(read_snapshots(given.snapshots), since)
     run.note({"snapshots": ", ".join(folder.name for folder in given.snapshots), "n_outcomes": len(decided)})
+    if since is not None:
+        run.note({"since": since})
+        progress(f"{len(decided)} outcomes since {since}")
     if not decided:
-        raise InputError("hold no decided case", field="outcomes")
+        raise InputError(f"hold no decided case{f' since {since}' if since else ''}", field="outcomes")
     champion_model = _champion(given, progress)
     champion_dir = given.tracking.registry.fetch(champion_model, given.work_dir / "models")
     champion = given.suggester(champion_dir)
@@ -189,15 +194,20 @@ def _champion(given: Retraining, progress: Progress) -> RegisteredModel:
 
 
 def _frozen(given: Retraining, run: Run, decided: Sequence[DecidedCase], scratch: Path) -> frozenset[str]:
-    """Return the frozen hold-out, drawn once, as soon as there are enough gold cases, and never again."""
-    known = given.tracking.frozen_keys()
-    gold = sorted(one.key for one in decided if one.is_gold)
-    if known is not None or len(gold) < MIN_TO_FREEZE:
-        return known or frozenset()
-    drawn = np.random.default_rng(given.seed).permutation(len(gold))[: round(FROZEN_SHARE * len(gold))]
-    keys = frozenset(gold[place] for place in drawn)
-    run.freeze(keys, scratch=scratch)
+    """Return the hold-out in force; the first one is drawn as soon as there are enough gold cases."""
+    drawn = given.tracking.hold_outs()
+    if drawn:
+        return drawn[-1].keys
+    keys = draw_hold_out(decided, seed=given.seed)
+    if keys:
+        run.freeze(keys, scratch=scratch, reason="first hold-out", since=given.since)
     return keys
+
+
+def _since(given: Retraining) -> date | None:
+    """Return from which day on outcomes count: as asked for, else as the hold-out in force says."""
+    drawn = given.tracking.hold_outs() if given.since is None else []
+    return drawn[-1].since if drawn else given.since
 
 
 def _scored(suggester: Suggester, decided: Sequence[DecidedCase], progress: Progress) -> list[CaseEvidence]:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from models.registry import ModelRegistry, asking, mlflow_client
 EXPERIMENT = "dispute-evidence-review"
 _FROZEN = "frozen.json"
 _FROZEN_TAG = "frozen_holdout"
+_REASON_TAG = "frozen_reason"
+_SINCE_TAG = "frozen_since"
 _LONGEST = 5_000
 
 
@@ -46,13 +49,29 @@ class Run:
         with asking(self.uri):
             self.client.log_artifacts(self.run_id, str(folder))
 
-    def freeze(self, keys: frozenset[str], *, scratch: Path) -> None:
-        """Keep these cases for judging, for ever."""
+    def freeze(self, keys: frozenset[str], *, scratch: Path, reason: str, since: date | None = None) -> None:
+        """Keep these cases for judging, instead of those kept before. The arguments are as in `HoldOut`."""
         path = scratch / _FROZEN
         path.write_text(json.dumps(sorted(keys), indent=1), encoding="utf-8")
+        tags = {_FROZEN_TAG: "true", _REASON_TAG: reason[:_LONGEST], _SINCE_TAG: since.isoformat() if since else ""}
         with asking(self.uri):
             self.client.log_artifact(self.run_id, str(path))
-            self.client.set_tag(self.run_id, _FROZEN_TAG, "true")
+            for name, value in tags.items():
+                self.client.set_tag(self.run_id, name, value)
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """The cases kept for judging, by `DecidedCase.key`, and who drew them when and why.
+
+    since : cases decided before this day follow another practice and are not used any more; None: all are
+    """
+
+    keys: frozenset[str]
+    at: datetime
+    by: str
+    reason: str
+    since: date | None
 
 
 class Tracking:
@@ -88,17 +107,14 @@ class Tracking:
             _end_failed(client, run.info.run_id, "the process ended without a word")
         return len(abandoned)
 
-    def frozen_keys(self) -> frozenset[str] | None:
-        """Return the cases kept for judging for ever, None where none were kept yet."""
+    def hold_outs(self) -> list[HoldOut]:
+        """Return every hold-out that was ever drawn, the newest, which is in force, last."""
         with asking(self.uri):
             client = mlflow_client(self.uri)
             found = client.search_runs(
                 [self._experiment(client)], filter_string=f"tags.{_FROZEN_TAG} = 'true'", order_by=["start_time ASC"]
             )
-            if not found:
-                return None
-            path = Path(client.download_artifacts(found[0].info.run_id, _FROZEN))
-        return frozenset(json.loads(path.read_text(encoding="utf-8")))
+            return [_hold_out(client, run) for run in found]
 
     def _experiment(self, client: Any) -> str:
         found = client.get_experiment_by_name(EXPERIMENT)
@@ -124,6 +140,19 @@ def only_one(lock_file: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()}")
         file.flush()
         yield
+
+
+def _hold_out(client: Any, run: Any) -> HoldOut:
+    path = Path(client.download_artifacts(run.info.run_id, _FROZEN))
+    tags = run.data.tags
+    since = tags.get(_SINCE_TAG)
+    return HoldOut(
+        keys=frozenset(json.loads(path.read_text(encoding="utf-8"))),
+        at=datetime.fromtimestamp(run.info.start_time / 1000, UTC),
+        by=tags.get("by", ""),
+        reason=tags.get(_REASON_TAG, ""),
+        since=date.fromisoformat(since) if since else None,
+    )
 
 
 def _end_failed(client: Any, run_id: str, problem: str) -> None:

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from models.chat import ChatClassifier
+from models.registry import mlflow_client
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from tests.training.corrected_chats import deaf_classifier
+from tests.training.simulated_outcomes import SimulatedOutcomes
 from training.photo_errors import PhotoErrors
 from training.statement_pool import PooledMessage, StatementPool
+
+N_OUTCOMES = 700
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +53,16 @@ def cache_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def deaf(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> ChatClassifier:
     """A chat classifier that hears no statement in anything."""
     return deaf_classifier(tmp_path_factory.mktemp("encoder"), cache_dir=cache_dir)
+
+
+@pytest.fixture(scope="session")
+def outcomes(pool: StatementPool, photo_errors: PhotoErrors) -> SimulatedOutcomes:
+    return SimulatedOutcomes(N_OUTCOMES, pool=pool, photo_errors=photo_errors)
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with its tables made, to copy."""
+    path = tmp_path_factory.mktemp("mlflow") / "registry.db"
+    mlflow_client(f"sqlite:///{path}").search_registered_models()
+    return path

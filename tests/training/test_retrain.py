@@ -1,11 +1,13 @@
 """A retraining gives a judged challenger or leaves everything as it was and says why."""
 
+import dataclasses
 import json
 import multiprocessing
 import os
 import shutil
 import signal
 from collections.abc import Callable
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,26 +15,10 @@ import pytest
 from models.errors import InputError, RegistryError, ReviewError
 from models.golden import check_golden
 from models.registry import ModelRegistry, mlflow_client, verified_manifest
-from tests.training.simulated_outcomes import SimulatedOutcomes
-from training.photo_errors import PhotoErrors
+from tests.training.simulated_outcomes import START, SimulatedOutcomes
+from training.hold_out import refreeze
 from training.retrain import Retrained, Retraining, retrain
-from training.statement_pool import StatementPool
 from training.tracking import EXPERIMENT, Tracking, only_one
-
-N_OUTCOMES = 700
-
-
-@pytest.fixture(scope="session")
-def outcomes(pool: StatementPool, photo_errors: PhotoErrors) -> SimulatedOutcomes:
-    return SimulatedOutcomes(N_OUTCOMES, pool=pool, photo_errors=photo_errors)
-
-
-@pytest.fixture(scope="session")
-def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry with its tables made, to copy."""
-    path = tmp_path_factory.mktemp("mlflow") / "registry.db"
-    mlflow_client(f"sqlite:///{path}").search_registered_models()
-    return path
 
 
 @pytest.fixture
@@ -98,8 +84,8 @@ def test_a_challenger_that_learned_what_people_do_passes_is_promoted_and_rolled_
         ("lead-li", "promote", 2),
         ("lead-li", "rollback", 1),
     ]
-    assert given.tracking.frozen_keys() is not None
-    assert len(given.tracking.frozen_keys() or ()) == done.counts["frozen"]
+    [drawn] = given.tracking.hold_outs()
+    assert (len(drawn.keys), drawn.by, drawn.reason) == (done.counts["frozen"], "wang", "first hold-out")
 
 
 def test_labels_given_with_the_suggestion_on_screen_never_decide_a_promotion(
@@ -134,6 +120,26 @@ def test_outcomes_that_teach_nothing_fail_the_run_and_the_next_is_clean(
     assert statuses(bad) == ["FAILED"]
     run(retraining(outcomes.write(tmp_path / "good", only=slice(40))))
     assert statuses(bad) == ["FAILED", "FINISHED"]
+
+
+def test_outcomes_from_before_a_change_are_left_out_when_asked_or_when_the_hold_out_says_so(
+    retraining: Callable[..., Retraining], outcomes: SimulatedOutcomes, tmp_path: Path
+) -> None:
+    given = retraining(outcomes.write(tmp_path / "out", only=slice(300)))
+    with pytest.raises(InputError, match="hold no decided case since 2030-01-01"):
+        run(dataclasses.replace(given, since=date(2030, 1, 1)))
+    drawn = refreeze(
+        given.snapshots,
+        tracking=given.tracking,
+        work_dir=given.work_dir,
+        since=(START + timedelta(days=20)).date(),
+        by="lead-li",
+        reason="new rules",
+        seed=1,
+    )
+    counts = run(given).counts
+    assert counts["frozen"] == len(drawn.keys)
+    assert sum(counts[part] for part in ("teach", "calibrate", "frozen", "newest", "set_aside")) == 300 - 80
 
 
 def test_a_flipped_byte_fails_the_run_by_the_name_of_the_file(
