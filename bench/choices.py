@@ -19,17 +19,23 @@ from models.phrases import phrase_matrix, phrases
 from models.registry import SHIPPED_DIR
 from models.windows import WindowMaker
 from training.chat_corpus import LabelledConversation, read_dialogues
+from training.evaluate_chat import score_cases
+from training.metrics import macro_f1
 
+_KEPT_OUT = ROOT / "datasets" / "heldout" / "fresh-a"
 _OVERLOOKED = (0.005, 0.01, 0.02, 0.05)
 
 
 def int8_beside_float(*, n_dialogues: int) -> dict[str, float]:
-    """Return how many times faster 8 bits read the same dialogues, and what they change in the probabilities."""
+    """Return how many times faster 8 bits read the same dialogues, what they change in the probabilities, and the
+    macro-F1 of both on whole cases kept out of fitting.
+    """
     said = [dialogue.utterances for dialogue in _dialogues()[:n_dialogues]]
     whole, small = (
         ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir(), int8=int8) for int8 in (False, True)
     )
     before, after = _probabilities(whole, said), _probabilities(small, said)
+    kept_out = {name: score_cases(chat, _KEPT_OUT) for name, chat in (("whole", whole), ("int8", small))}
     pairs = [(cpu_s(lambda: whole.score(said)), cpu_s(lambda: small.score(said))) for _ in range(3)]
     return {
         "n_messages": float(sum(map(len, said))),
@@ -38,6 +44,11 @@ def int8_beside_float(*, n_dialogues: int) -> dict[str, float]:
         "mean_change": float(np.abs(after - before).mean()),
         "likely_before": float((before >= 0.5).sum()),
         "crossed": float(((after >= 0.5) != (before >= 0.5)).sum()),
+        "n_kept_out": float(len(kept_out["whole"].y_true)),
+        **{
+            f"f1_{name}": macro_f1(found.y_true, found.y_prob >= 0.5, min_examples=5)
+            for name, found in kept_out.items()
+        },
     }
 
 

@@ -24,6 +24,7 @@ from PIL import Image
 
 from models.e5 import read_packed, to_transformers
 from models.errors import EncoderError
+from models.int8 import OPSET, to_int8, weight_range
 
 PACKAGED = "packaged"
 E5_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
@@ -31,7 +32,8 @@ EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49c
 MAX_TOKENS = 192
 PHOTO_SIDE = 448
 THUMBNAIL_SIDE = 112
-_EXPORT_VERSION = 1
+_TEXT_EXPORT_VERSION = 2
+_IMAGE_EXPORT_VERSION = 1
 _STAGES = {"stride8": 4, "stride16": 10, "stride32": 15}
 
 Weights = Mapping[str, NDArray[np.floating[Any]]]
@@ -109,8 +111,7 @@ class TextEncoder:
 
     def token_states(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the last hidden states, shape (n_texts, n_tokens, hidden), of equally long token ids."""
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
-        return np.asarray(self.session.run(["states"], feeds)[0], np.float32)
+        return np.asarray(self.session.run(["states"], {"input_ids": ids})[0], np.float32)
 
     def encode(self, texts: Sequence[str], *, prefix: str = "query: ") -> NDArray[np.float32]:
         """Return mean-pooled, L2-normalised vectors, shape (n_texts, hidden).
@@ -150,9 +151,9 @@ def prepare_text_encoder(
     int8 : multiply in 8 bits, each token's state scaled by itself, so that no batch mate changes a result
     Raises EncoderError when the source is missing, altered or does not fit `delta`.
     """
-    digest = _digest(source, E5_SHA256, delta)
+    digest = _digest(source, E5_SHA256, delta, version=_TEXT_EXPORT_VERSION)
     folder = cache_dir / f"text-{digest[:16]}"
-    path = folder / ("model-int8.onnx" if int8 else "model.onnx")
+    path = folder / (f"model-int8-{weight_range()}.onnx" if int8 else "model.onnx")
     if not (path.exists() and (folder / "tokenizer.json").exists()):
         model, tokenizer = load_text_model(source)
         _add_delta(model, delta)
@@ -172,7 +173,7 @@ def prepare_image_encoder(
     Raises EncoderError when the source is missing, altered, has no maps at strides 8, 16 and 32, or does not fit
     `delta`.
     """
-    digest = _digest(source, EFFICIENTNET_SHA256, delta)
+    digest = _digest(source, EFFICIENTNET_SHA256, delta, version=_IMAGE_EXPORT_VERSION)
     path = cache_dir / f"image-{digest[:16]}" / "model.onnx"
     if not path.exists():
         model = load_image_model(source)
@@ -292,6 +293,7 @@ def _backbone(backbone: Any, source: str) -> Any:
 
 
 def _export_text(model: Any, path: Path) -> None:
+    """Export without an attention mask: texts of a batch are equally long, so there is nothing to mask."""
     import torch
 
     class States(torch.nn.Module):
@@ -299,39 +301,27 @@ def _export_text(model: Any, path: Path) -> None:
             super().__init__()
             self.model = model
 
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-            states: torch.Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+        def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+            states: torch.Tensor = self.model(input_ids=input_ids).last_hidden_state
             return states
 
-    ids = torch.ones((2, 8), dtype=torch.long)
     axes = {0: "texts", 1: "tokens"}
     _export(
         States().eval(),
-        (ids, torch.ones_like(ids)),
+        (torch.ones((2, 8), dtype=torch.long),),
         path,
-        input_names=["input_ids", "attention_mask"],
+        input_names=["input_ids"],
         output_names=["states"],
-        dynamic_axes={"input_ids": axes, "attention_mask": axes, "states": axes},
+        dynamic_axes={"input_ids": axes, "states": axes},
+        opset_version=OPSET,
     )
 
 
 def _export_int8_text(model: Any, path: Path) -> None:
-    """Export with 8-bit weights, one scale for 128 of them. Dynamic quantisation would let batch mates move a scale."""
-    import logging
-
     import onnx
-    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     _export_text(model, path)
-    config = DefaultWeightOnlyQuantConfig(block_size=128, is_symmetric=True, accuracy_level=4, bits=8)
-    before = logging.root.manager.disable
-    logging.disable(logging.INFO)
-    try:
-        quantizer = MatMulNBitsQuantizer(onnx.load(str(path)), algo_config=config)
-        quantizer.process()
-    finally:
-        logging.disable(before)
-    quantizer.model.save_model_to_file(str(path))
+    onnx.save(to_int8(onnx.load(str(path)), most=weight_range()), str(path))
 
 
 def _export_image(model: Any, path: Path) -> None:
@@ -361,10 +351,10 @@ def _add_delta(model: Any, delta: Weights | None) -> None:
             parameters[name] += torch.from_numpy(difference.astype(np.float32))
 
 
-def _digest(source: str, pinned: str, delta: Weights | None) -> str:
+def _digest(source: str, pinned: str, delta: Weights | None, *, version: int) -> str:
     """Return the digest of all that makes an encoder: for a local folder, of its files and not of where it lies."""
     local = source != PACKAGED and Path(source).is_dir()
-    made_of = [_EXPORT_VERSION, None if local else source, pinned if source == PACKAGED else None]
+    made_of = [version, None if local else source, pinned if source == PACKAGED else None]
     digest = hashlib.sha256(json.dumps(made_of).encode())
     for path in sorted(path for path in Path(source).rglob("*") if path.is_file()) if local else []:
         with path.open("rb") as file:

@@ -38,7 +38,7 @@ def _figures(**changes: Any) -> dict[str, Any]:
             for kind, ratio in (("mixed", 3.0), ("text", 21.0))
         },
         "int8": {"n_messages": 200, "n_probabilities": 2000, "times_faster": 1.4, "mean_change": 0.002,
-                 "likely_before": 220, "crossed": 2},
+                 "likely_before": 220, "crossed": 2, "n_kept_out": 372, "f1_whole": 0.6, "f1_int8": 0.6},
         "windows": {"alone_ms": 20.0, "together_ms": 8.0, "times_faster": 2.5, "n": 200},
         "cascade": {"n_messages": 7000, "stating": 0.66, "skipped": {"0.01": 0.06}},
         **changes,
