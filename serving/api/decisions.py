@@ -59,11 +59,13 @@ def decide(
     judged_version: int | None,
 ) -> Decision:
     """Record a decision of a signed-in person and draft its notice; the desk's pages call this too."""
-    version = house.store.version(key)
+    with house.store.snapshot():
+        version = house.store.version(key)
+        suggestion = house.store.newest_suggestion(version)
     today = datetime.now(UTC).date()
 
     def notice(decision: Decision) -> NoticeText:
-        shown = house.store.newest_suggestion(version) if decision.suggestion_shown else None
+        shown = suggestion if decision.suggestion_shown else None
         pack = shipped_rule_book().pack_for(version.case, ruled_on=today)
         return write_notice(version.case, decision, suggestion=shown, pack=pack)
 

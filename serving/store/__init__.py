@@ -72,6 +72,7 @@ class Store:
 
     def __init__(self, url: str, *, policy: DeskPolicy | None = None) -> None:
         self.database = Database(url, before_commit=_before_commit)
+        self.snapshot = self.database.snapshot
         self.policy = policy or DeskPolicy()
         self.accounts = Accounts(self.database)
         self.request_keys = RequestKeys(self.database)

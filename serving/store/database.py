@@ -35,6 +35,7 @@ class Database:
         parsed = make_url(url)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         self._one_writer = threading.Lock()
+        self._seen = threading.local()
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +50,28 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that sees one state of the database throughout and changes nothing."""
+        shared: Connection | None = getattr(self._seen, "connection", None)
+        if shared is not None:
+            with _named_troubles():
+                yield shared
+            return
         level = {} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
         with _named_troubles(), self.engine.connect() as connection, connection.execution_options(**level).begin():
             yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Let every `read` of this thread inside see one and the same state, over one connection.
+
+        What is written meanwhile, here or elsewhere, isn't seen before the end.
+        """
+        with self.read() as connection:
+            outer = getattr(self._seen, "connection", None)
+            self._seen.connection = connection
+            try:
+                yield
+            finally:
+                self._seen.connection = outer
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

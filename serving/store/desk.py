@@ -21,7 +21,7 @@ from serving.desk_records import (
     SwitchDraft,
 )
 from serving.policy import DeskPolicy
-from serving.records import CaseKey, CaseStatus, Hold, QueueFilter, Role, StoredVersion, User
+from serving.records import CaseKey, CaseStatus, DecisionRecord, Hold, QueueFilter, Role, StoredVersion, User
 from serving.refusals import SuggestionHiddenError
 from serving.store import (
     appeals,
@@ -110,7 +110,12 @@ class Desk:
         with self.database.read() as connection:
             return corrections.of_case(connection, cases.row_of(connection, key).id)
 
-    # comparable cases
+    # what was ruled, here and on comparable cases
+
+    def decisions(self, key: CaseKey) -> tuple[DecisionRecord, ...]:
+        """Return every decision on a case, in order, with where each stands. Raises UnknownError."""
+        with self.database.read() as connection:
+            return decisions.history(connection, cases.row_of(connection, key).id).records
 
     def precedents(self, key: CaseKey) -> Precedents:
         """Return the nearest earlier rulings under the same rules. Raises UnknownError."""

@@ -4,6 +4,7 @@ A decision is the person's: every ruling is one press, the suggested one no near
 """
 
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
@@ -46,10 +47,10 @@ _MAX_NOTICE = 20_000
 def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Record the pressed ruling and open the next case; what can't be recorded is said on the case's page."""
     t = words_for(request)
-    view = house.store.view(key)
+    with house.store.snapshot():
+        view, usual = house.store.view(key), house.store.desk.precedents(key).usual
     try:
         draft = draft_of(fields, view, t, reason_required=house.store.policy.reason_required)
-        usual = house.store.desk.precedents(key).usual
         final = draft.ruling != Ruling.REQUEST_EVIDENCE
         if final and usual not in (None, draft.ruling) and not draft.distinguishes:
             notice = t("notice.departs").format(usual=t(f"ruling.{usual}"))
@@ -193,6 +194,21 @@ def _page(
     departs: bool = False,
     typed: dict[str, str] | None = None,
 ) -> HTMLResponse:
+    with house.store.snapshot():
+        context = _context(request, house, person, key, typed=typed or {})
+    return render(
+        request,
+        "case.html",
+        person=person,
+        status_code=status_code,
+        notice=notice,
+        departs=departs,
+        **context,
+    )
+
+
+def _context(request: Request, house: House, person: Person, key: CaseKey, *, typed: dict[str, str]) -> dict[str, Any]:
+    """Return what the page shows, all of one moment."""
     t = words_for(request)
     view = house.store.view(key)
     context = case_context(view, t)
@@ -204,39 +220,33 @@ def _page(
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
-    return render(
-        request,
-        "case.html",
-        person=person,
-        status_code=status_code,
-        notice=notice,
-        departs=departs,
-        typed=typed or {},
-        action=case_path(key),
-        query=request.query_params.get("query", "") or (typed or {}).get("query", ""),
-        opened_at=datetime.now(UTC).timestamp(),
-        rulings=list(Ruling),
-        reasons=list(enumerate(REASONS, start=1)),
-        offered=offered(view, t),
-        corrected=corrected(desk.corrections(key)),
-        view=view,
-        pack=pack,
-        pack_steps=context["pack_steps"](pack),
-        due=time_left(view.due_at, datetime.now(UTC), t),
-        may_decide=decides and not held_by_other and view.status.stage is not None and _allowed(view, person.user),
-        held_by_other=view.hold.held_by if view.hold and held_by_other else None,
-        held=view.hold is not None and not held_by_other,
-        decides=decides,
-        undo=_undoable(view, house, person),
-        precedents=desk.precedents(key),
-        notices=desk.notices(key),
-        appeal=desk.appeal_of(key),
-        changed=_changed(house, key, view, request),
-        keys=shortcuts.chosen(desk.preferences(of=person.user, kind="shortcut")),
-        shown=shortcuts.shown,
-        last=last_decided(request, house, person),
-        **{name: value for name, value in context.items() if name != "pack_steps"},
-    )
+    return {
+        **context,
+        "typed": typed,
+        "action": case_path(key),
+        "query": request.query_params.get("query", "") or typed.get("query", ""),
+        "opened_at": datetime.now(UTC).timestamp(),
+        "rulings": list(Ruling),
+        "reasons": list(enumerate(REASONS, start=1)),
+        "offered": offered(view, t),
+        "corrected": corrected(desk.corrections(key)),
+        "view": view,
+        "pack": pack,
+        "pack_steps": context["pack_steps"](pack),
+        "due": time_left(view.due_at, datetime.now(UTC), t),
+        "may_decide": decides and not held_by_other and view.status.stage is not None and _allowed(view, person.user),
+        "held_by_other": view.hold.held_by if view.hold and held_by_other else None,
+        "held": view.hold is not None and not held_by_other,
+        "decides": decides,
+        "undo": _undoable(view, house, person),
+        "precedents": desk.precedents(key),
+        "notices": desk.notices(key),
+        "appeal": desk.appeal_of(key),
+        "changed": _changed(house, key, view, request),
+        "keys": shortcuts.chosen(desk.preferences(of=person.user, kind="shortcut")),
+        "shown": shortcuts.shown,
+        "last": last_decided(request, house, person),
+    }
 
 
 def _changed(house: House, key: CaseKey, view: CaseView, request: Request) -> Changes | None:

@@ -28,10 +28,10 @@ def last_decided(request: Request, house: House, person: Person) -> LastDecided 
     if platform not in set(Platform) or not case_id:
         return None
     try:
-        view = house.store.view(CaseKey(Platform(platform), case_id))
+        records = house.store.desk.decisions(CaseKey(Platform(platform), case_id))
     except UnknownError:
         return None
-    own = [r.decision for r in view.decisions if r.state == "standing" and r.decision.decided_by == person.user.name]
+    own = [r.decision for r in records if r.state == "standing" and r.decision.decided_by == person.user.name]
     if not own:
         return None
     open_till = own[-1].decided_at + house.store.policy.undo
