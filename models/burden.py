@@ -1,27 +1,20 @@
 """The burden-of-proof ledger: who had to prove what, whether they did, and what follows.
 
 `adjudicate` applies the rules to propositions that are plainly true or false; it is the one place that says what the
-rules order. `expected_orders` does so over uncertain findings. Sources: the rule pack, and the domain rules on how the
-steps are read in practice. Knows nothing of how findings are read.
+rules order (`models.adjudication` asks it about uncertain ones). Sources: the rule pack, and the domain rules on how
+the steps are read in practice. Knows nothing of how findings are read.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Literal, cast
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Literal
 
 from models.domain import Case, LedgerStep
-from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings, Proposition
+from models.findings import PROPOSITIONS, Findings, Proposition
 from models.rule_pack import Burden, RulePack, Situation
 from models.vocabulary import Claim, GoodsState, Responsible, Ruling
 
 Payer = Literal["buyer", "seller", "carrier"]
-_N_DRAWS = 256
-_CERTAIN = 0.01
-_POWERS = 2.0 ** np.arange(len(PROPOSITIONS))
 
 
 @dataclass(frozen=True)
@@ -40,6 +33,7 @@ Truths = Mapping[Proposition, bool]
 def adjudicate(case: Case, pack: RulePack, holds: Truths, *, agreed: Ruling | None) -> Order:
     """Return what the rules order when exactly the propositions in `holds` are true.
 
+    case : its claim, what is requested and the state of the goods are all that is read of it
     agreed : the remedy both sides agreed on in the chat or the procedure, if any
     """
     if agreed is not None:
@@ -139,63 +133,6 @@ def _no_reason_order(holds: Truths) -> Order:
 def _dismissed(case: Case) -> Order:
     returned = case.claim == Claim.RETURN_NOT_REFUNDED
     return Order(Ruling.DISMISS, Responsible.BUYER, "buyer", "buyer" if returned else None)
-
-
-@lru_cache(maxsize=1)
-def _draws() -> NDArray[np.float64]:
-    """Fixed uniforms in (0, 1), shape (n_draws, n_propositions + 1): the same for every case, so nothing is random."""
-    from scipy.stats import qmc
-
-    return np.asarray(qmc.Sobol(len(PROPOSITIONS) + 1, seed=20250815).random(_N_DRAWS))
-
-
-class Adjudication:
-    """The orders of one case under one rule pack: every settled set of propositions is ruled once and remembered, for
-    an explanation asks for the same ones again and again.
-    """
-
-    def __init__(self, case: Case, pack: RulePack) -> None:
-        self.case = case
-        self.pack = pack
-        self._orders: list[Order] = []
-        self._place_of_order: dict[Order, int] = {}
-        self._place_of_code: dict[int, int] = {}
-
-    def expected_orders(self, findings: Findings) -> dict[Order, float]:
-        """Return the probability of each order over the uncertain findings, by 256 fixed quasi-random draws.
-
-        Findings under 1 % or over 99 % count as settled. Probabilities sum to 1.
-        """
-        draws = _draws()
-        stated = np.array([findings.stated[name].probability for name in PROPOSITIONS])
-        stated = np.where(stated < _CERTAIN, 0.0, np.where(stated > 1 - _CERTAIN, 1.0, stated))
-        truths = draws[:, :-1] < stated
-        edges = np.cumsum([findings.agreed[remedy].probability for remedy in AGREED_REMEDIES])
-        agreed_places = np.searchsorted(edges, draws[:, -1], side="right")
-        # Each draw as one number, so that equal draws are ruled once. Exact: all powers of two stay below 2^53.
-        codes = (truths @ _POWERS + agreed_places * 2.0 ** len(PROPOSITIONS)).astype(np.int64).tolist()
-        counts: dict[int, int] = {}
-        for draw, code in enumerate(codes):
-            place = self._place_of_code.get(code)
-            if place is None:
-                place = self._rule(code, truths[draw], int(agreed_places[draw]))
-            counts[place] = counts.get(place, 0) + 1
-        return {self._orders[place]: count / _N_DRAWS for place, count in counts.items()}
-
-    def _rule(self, code: int, truths: NDArray[np.bool_], agreed_place: int) -> int:
-        holds = cast(Truths, dict(zip(PROPOSITIONS, truths.tolist(), strict=True)))
-        agreed = AGREED_REMEDIES[agreed_place] if agreed_place < len(AGREED_REMEDIES) else None
-        order = adjudicate(self.case, self.pack, holds, agreed=agreed)
-        place = self._place_of_order.setdefault(order, len(self._orders))
-        if place == len(self._orders):
-            self._orders.append(order)
-        self._place_of_code[code] = place
-        return place
-
-
-def expected_orders(case: Case, pack: RulePack, findings: Findings) -> dict[Order, float]:
-    """Return the probability of each order over the uncertain findings of one case, asked once."""
-    return Adjudication(case, pack).expected_orders(findings)
 
 
 def ledger(case: Case, pack: RulePack, findings: Findings) -> tuple[LedgerStep, ...]:

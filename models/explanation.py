@@ -5,7 +5,7 @@ everything else is ruled again. A statement, photo or match favours the side tha
 does to the ruling; a fact says nothing by itself and favours the side it moves the ruling towards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,17 +57,17 @@ def explain(
     findings: Findings,
     probabilities: NDArray[np.float64],
     *,
-    rule: Callable[[CaseEvidence], NDArray[np.float64]],
+    rule: Callable[[Sequence[CaseEvidence]], NDArray[np.float64]],
 ) -> tuple[Evidence, ...]:
     """Return the pieces that moved the suggestion, strongest first, then a side's best piece if none of its moved it.
 
     probabilities : shape (n_rulings,), with all evidence
-    rule : ruling probabilities for other evidence
+    rule : ruling probabilities for other evidence, shape (n_others, n_rulings)
     """
     first = int(probabilities.argmax())
     tried: list[tuple[float, Evidence]] = []
-    for ref in _candidates(evidence, findings):
-        without = rule(evidence.without(ref))
+    refs = _candidates(evidence, findings)
+    for ref, without in zip(refs, rule([evidence.without(ref) for ref in refs]), strict=True):
         effect = float(probabilities[first] - without[first])
         shift = _help_to_buyer(probabilities - without)
         tried.append((shift, _piece(evidence, ref, effect, Party.BUYER if shift >= 0 else Party.SELLER)))

@@ -3,7 +3,7 @@
 What may be asked for is data (requests.yaml). Knows how to ask the ruling again, not how it is made.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -56,28 +56,36 @@ def missing_evidence(
     findings: Findings,
     probabilities: NDArray[np.float64],
     *,
-    rule: Callable[[Findings], NDArray[np.float64]],
+    rule: Callable[[Sequence[Findings]], NDArray[np.float64]],
     absent_photos: frozenset[str],
 ) -> tuple[MissingEvidence, ...]:
     """Return what would settle the case, most decisive first.
 
-    rule : ruling probabilities under other findings
+    rule : ruling probabilities under other findings, shape (n_others, n_rulings)
     absent_photos : ids of photos listed in the case whose bytes didn't arrive or can't be read; they count as not
         filed and are always among what is missing
     The gain is the total-variation distance between the ruling probabilities now and with the item filed and telling.
     """
     found = [_absent_photo(photo) for photo in case.photos if photo.photo_id in absent_photos]
-    for name, request in shipped_requests().items():
-        if case.claim not in request.claims or _is_filed(case, request, absent_photos):
-            continue
-        telling = Finding(max(request.telling, findings.stated[request.settles].probability), (f"request.{name}",))
-        rerun = rule(replace(findings, stated={**findings.stated, request.settles: telling}))
+    askable = {
+        name: request
+        for name, request in shipped_requests().items()
+        if case.claim in request.claims and not _is_filed(case, request, absent_photos)
+    }
+    reruns = rule([_with_answer(findings, name, request) for name, request in askable.items()])
+    for (name, request), rerun in zip(askable.items(), reruns, strict=True):
         gain = float(np.abs(rerun - probabilities).sum() / 2)
         if gain >= _MIN_GAIN:
             text = RequestText(zh=request.zh, en=request.en)
             found.append(MissingEvidence(party=request.party, what=name, gain=min(1.0, gain), request_text=text))
     ranked = sorted(found, key=lambda item: (-item.gain, item.what))
     return tuple(item for place, item in enumerate(ranked) if place < _AT_MOST or item.what.startswith(_PHOTO_FILE))
+
+
+def _with_answer(findings: Findings, name: str, request: EvidenceRequest) -> Findings:
+    """Return the findings as they would be with the item filed and telling."""
+    telling = Finding(max(request.telling, findings.stated[request.settles].probability), (f"request.{name}",))
+    return replace(findings, stated={**findings.stated, request.settles: telling})
 
 
 def _absent_photo(photo: Photo) -> MissingEvidence:

@@ -12,15 +12,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.adjudication import Adjudication
 from models.amounts import refund_amount
-from models.burden import Adjudication, Order, ledger
+from models.burden import Order, ledger
 from models.case_file import CaseFile, input_digest
 from models.domain import Remedy, Suggestion
 from models.evidence import CaseEvidence
 from models.explanation import OUT_OF_DISTRIBUTION, explain
 from models.findings import Findings, read_findings
 from models.missing import missing_evidence
-from models.rule_pack import RuleBook
+from models.rule_pack import RuleBook, RulePack
 from models.ruling import RULINGS, RulingClassifier, features
 from models.scorer import Scorer
 from models.vocabulary import AbstainReason, Claim, Responsible, Ruling
@@ -97,22 +98,22 @@ class Suggester:
     def rule(self, evidence: CaseEvidence, *, ruled_on: date) -> Ruled:
         """Return the ruling on scored evidence, unexplained."""
         pack = self.rule_book.pack_for(evidence.case, ruled_on=ruled_on)
-        return self._rule(evidence, Adjudication(evidence.case, pack))
+        return self._rule([_read(evidence, pack)], Adjudication(evidence.case, pack))[0]
 
-    def _rule(self, evidence: CaseEvidence, adjudication: Adjudication) -> Ruled:
-        findings = read_findings(evidence, no_reason_days=adjudication.pack.no_reason_return_days)
-        return self._rule_findings(findings, adjudication)
-
-    def _rule_findings(self, findings: Findings, adjudication: Adjudication) -> Ruled:
+    def _rule(self, findings: Sequence[Findings], adjudication: Adjudication) -> list[Ruled]:
+        """Return the ruling of one case on each of these findings."""
+        if not findings:
+            return []
         orders = adjudication.expected_orders(findings)
-        row = features(adjudication.case, findings, orders)
-        return Ruled(findings, orders, self.ruling.predict_proba(row[None])[0])
+        rows = [features(adjudication.case, one, ordered) for one, ordered in zip(findings, orders, strict=True)]
+        y_prob = self.ruling.predict_proba(np.array(rows))
+        return [Ruled(*each) for each in zip(findings, orders, y_prob, strict=True)]
 
     def _suggest_one(self, file: CaseFile, evidence: CaseEvidence, moment: datetime) -> Suggestion:
         case = file.case
         pack = self.rule_book.pack_for(case, ruled_on=moment.date())
         adjudication = Adjudication(case, pack)
-        ruled = self._rule(evidence, adjudication)
+        ruled = self._rule([_read(evidence, pack)], adjudication)[0]
         seen = {photo.ref for photo in evidence.photos}
         absent = frozenset(photo.photo_id for photo in case.photos) - seen
         in_set = self._set(case.claim, ruled)
@@ -146,17 +147,21 @@ class Suggester:
                 evidence,
                 ruled.findings,
                 ruled.probabilities,
-                rule=lambda other: self._rule(other, adjudication).probabilities,
+                rule=lambda others: self._probabilities([_read(other, pack) for other in others], adjudication),
             ),
             ledger=ledger(case, pack, ruled.findings),
             missing_evidence=missing_evidence(
                 case,
                 ruled.findings,
                 ruled.probabilities,
-                rule=lambda other: self._rule_findings(other, adjudication).probabilities,
+                rule=lambda others: self._probabilities(others, adjudication),
                 absent_photos=absent,
             ),
         )
+
+    def _probabilities(self, findings: Sequence[Findings], adjudication: Adjudication) -> NDArray[np.float64]:
+        ruled = [one.probabilities for one in self._rule(findings, adjudication)]
+        return np.array(ruled).reshape(-1, len(RULINGS))
 
     def _set(self, claim: Claim, ruled: Ruled) -> NDArray[np.bool_]:
         kept: NDArray[np.bool_] = self.ruling.predict_sets(ruled.probabilities[None], [claim])[0]
@@ -178,3 +183,7 @@ class Suggester:
         if int(self._set(case.claim, ruled).sum()) > self.max_set_size:
             return AbstainReason.SET_TOO_LARGE
         return None
+
+
+def _read(evidence: CaseEvidence, pack: RulePack) -> Findings:
+    return read_findings(evidence, no_reason_days=pack.no_reason_return_days)

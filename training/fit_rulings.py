@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.burden import expected_orders
+from models.adjudication import expected_orders
 from models.findings import read_findings
 from models.rule_pack import shipped_rule_book
 from models.ruling import RULINGS, RulingClassifier, features

@@ -1,17 +1,15 @@
-"""The burden of proof: the table of domain rules, applied to settled propositions, and over uncertain ones."""
+"""The burden of proof: the table of domain rules, applied to settled propositions."""
 
 from datetime import date
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from models.burden import Adjudication, adjudicate, expected_orders, ledger
+from models.burden import adjudicate, ledger
 from models.evidence import Finding
 from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings, Proposition
 from models.rule_pack import shipped_rule_book
-from models.vocabulary import Claim, Responsible, Ruling
+from models.vocabulary import Responsible, Ruling
 from tests.builders import build_case
 
 ON = date(2026, 6, 1)
@@ -111,43 +109,6 @@ def test_a_mismatch_that_is_a_change_of_mind_is_judged_as_that() -> None:
 def _findings(**stated: float) -> Findings:
     everything = {name: Finding(stated.get(name, 0.0), ("m1",)) for name in PROPOSITIONS}
     return Findings(everything, {remedy: Finding(0.0) for remedy in AGREED_REMEDIES})
-
-
-@given(st.lists(st.floats(0, 1), min_size=len(PROPOSITIONS), max_size=len(PROPOSITIONS)), st.sampled_from(list(Claim)))
-def test_expected_orders_sum_to_one_and_repeat_exactly(values: list[float], claim: Claim) -> None:
-    case = build_case(claim=claim)
-    pack = shipped_rule_book().pack_for(case, ruled_on=ON)
-    findings = _findings(**dict(zip(PROPOSITIONS, values, strict=True)))
-    orders = expected_orders(case, pack, findings)
-    assert sum(orders.values()) == pytest.approx(1.0)
-    assert orders == expected_orders(case, pack, findings)
-
-
-def test_an_adjudication_asked_often_says_what_one_asked_once_says() -> None:
-    case = build_case(claim="damaged")
-    pack = shipped_rule_book().pack_for(case, ruled_on=ON)
-    adjudication = Adjudication(case, pack)
-    for value in (0.0, 0.3, 0.7, 1.0, 0.3):
-        findings = _findings(prima_facie=value, proper_sign_off=1 - value)
-        assert adjudication.expected_orders(findings) == expected_orders(case, pack, findings)
-
-
-def test_settled_findings_give_one_order() -> None:
-    case = build_case(claim="not_received")
-    pack = shipped_rule_book().pack_for(case, ruled_on=ON)
-    orders = expected_orders(case, pack, _findings(delivery=0.001))
-    assert [order.ruling for order in orders] == [Ruling.REFUND]
-
-
-def test_stronger_proof_never_lowers_the_chance_of_its_verdict() -> None:
-    case = build_case(claim="not_received")
-    pack = shipped_rule_book().pack_for(case, ruled_on=ON)
-    dismissed = []
-    for probability in (0.1, 0.4, 0.7, 0.95):
-        orders = expected_orders(case, pack, _findings(delivery=probability))
-        dismissed.append(sum(p for order, p in orders.items() if order.ruling == Ruling.DISMISS))
-    assert dismissed == sorted(dismissed)
-    assert dismissed[-1] == pytest.approx(0.95, abs=0.02)
 
 
 def test_the_ledger_names_who_must_prove_what_and_stops_where_the_verdict_is_settled() -> None:

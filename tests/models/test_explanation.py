@@ -51,7 +51,12 @@ def linear(weights: dict[str, float]) -> Callable[[CaseEvidence], NDArray[np.flo
 
 def explained(evidence: CaseEvidence = EVIDENCE, weights: dict[str, float] = WEIGHTS) -> tuple[Any, ...]:
     rule = linear(weights)
-    return explain(evidence, read_findings(evidence), rule(evidence), rule=rule)
+    return explain(
+        evidence,
+        read_findings(evidence),
+        rule(evidence),
+        rule=lambda others: np.array([rule(other) for other in others]),
+    )
 
 
 def test_effects_are_what_leaving_each_piece_out_changes_strongest_first() -> None:

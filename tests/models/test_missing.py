@@ -35,7 +35,13 @@ def missing(
     rule = linear(weights)
     findings = read_findings(build_evidence(case))
     nothing = Findings(dict.fromkeys(PROPOSITIONS, Finding(0.0)), findings.agreed)
-    return missing_evidence(case, nothing, rule(nothing), rule=rule, absent_photos=frozenset(absent))
+    return missing_evidence(
+        case,
+        nothing,
+        rule(nothing),
+        rule=lambda others: np.array([rule(other) for other in others]),
+        absent_photos=frozenset(absent),
+    )
 
 
 def test_the_gain_is_the_distance_the_item_may_move_the_ruling_and_the_greatest_comes_first() -> None:
