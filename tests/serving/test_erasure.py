@@ -2,15 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
 from models.errors import InputError
-from models.integrity import IntegrityReport, ReusedPhoto
 from models.vocabulary import Platform, Ruling
-from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
+from serving.api.documents import EXAMPLE_DECISION
 from serving.app import create_app
 from serving.audit import Verified
 from serving.erasure import Target
@@ -22,83 +20,13 @@ from serving.store import copying
 from tests.builders import photo_bytes
 from tests.serving.conftest import headers_of, keyed, user_of
 from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
-
-ID = "TB-SECRET-1"
-KEY = CaseKey(Platform.TAOBAO, ID)
-ONE = f"/api/v1/cases/taobao/{ID}"
-OTHER = f"/api/v1/cases/taobao/{EXAMPLE_CASE['case_id']}"
-BUYER = "buyer-secret"
-SECRETS = (
-    ID, BUYER, "order-secret", "said-in-chat", "said-by-buyer", "said-by-seller", "title-secret", "note-secret",
-    "reason-secret", "appeal-secret", "skip-secret", "notice-secret", "correction-secret", "ask-secret",
-    "withdrawn-secret", "message-secret", "photo-secret",
-)  # fmt: skip
-
-
-def secret_case(**changes: Any) -> dict[str, Any]:
-    order = {**EXAMPLE_CASE["order"], "order_id": "order-secret", "buyer_id": BUYER}
-    chat = {"message_id": "message-secret", "at": "2026-03-01T12:00:00+08:00", "speaker": "buyer"}
-    return {
-        **EXAMPLE_CASE,
-        "case_id": ID,
-        "order": order,
-        "buyer_statement": "said-by-buyer 碎了",
-        "seller_statement": "said-by-seller",
-        "listing": {"title": "title-secret", "category": "kitchenware"},
-        "logistics": [{"at": "2026-03-01T09:00:00+08:00", "event": "signed", "by": "locker", "note": "note-secret"}],
-        "chat": [{**chat, "text": "said-in-chat 碎了", "photo_ids": ["photo-secret"]}],
-        "photos": [{"photo_id": "photo-secret", "role": "received", "filed_by": "buyer"}],
-        **changes,
-    }
+from tests.serving.used import BUYER, KEY, ONE, OTHER, SECRETS, secret_case, use_everything
 
 
 @pytest.fixture
 def whole(scoring_house: House) -> TestClient:
-    """A service that holds the secrets wherever they can be held, on a decided case, and another case beside it."""
-    house, client = scoring_house, TestClient(create_app(scoring_house.settings, house=scoring_house))
-    service, person = headers_of(house, Role.SERVICE), headers_of(house, Role.ARBITRATOR)
-    lead = headers_of(house, Role.LEAD)
-
-    def post(path: str, content: dict[str, Any] | None, headers: dict[str, str]) -> dict[str, Any]:
-        answer = client.post(path, json=content, headers=keyed(headers))
-        assert answer.status_code < 300, answer.text
-        return dict(answer.json()) if answer.content else {}
-
-    for case in (EXAMPLE_CASE, secret_case()):
-        post("/api/v1/cases", case, service)
-    shared, own = photo_bytes(seed=1), photo_bytes(seed=2)
-    for path, data in ((f"{OTHER}/photos/p1", shared), (f"{ONE}/photos/photo-secret", shared)):
-        assert client.put(path, content=data, headers=service).status_code == 201
-    post(f"{ONE}/evidence", {"photos": [{"photo_id": "p-own", "role": "packaging", "filed_by": "buyer"}]}, service)
-    assert client.put(f"{ONE}/photos/p-own", content=own, headers=service).status_code == 201
-    post(f"{ONE}/suggestion", None, person)
-    post(f"{ONE}/skip", {"reason": "skip-secret"}, person)
-    said = {"ref": "message-secret", "label": "claims_damage", "note": "correction-secret"}
-    post(f"{ONE}/corrections", {"kind": "statement", "holds": False, **said}, person)
-    ask = {"party": "buyer", "what": "ask-secret", "text": {"zh": "ask-secret", "en": "ask-secret"}}
-    post(f"{ONE}/decision", {"ruling": "request_evidence", "reason": "reason-secret", "request": ask}, person)
-    post(f"{ONE}/decision/withdraw", {"stage": "first_review", "reason": "withdrawn-secret"}, person)
-    decision = {**EXAMPLE_DECISION, "reason": "reason-secret", "responsible": "seller"}
-    post(f"{ONE}/decision", decision, person)
-    notice = client.get(f"{ONE}/notices", headers=person).json()[0]["notice_id"]
-    text = {"zh": "notice-secret", "en": "notice-secret"}
-    assert client.put(f"{ONE}/notices/{notice}", json=text, headers=person).status_code == 200
-    post(f"{ONE}/notices/{notice}/send", None, person)
-    post(f"{ONE}/appeal", {"filed_by": "seller", "reason": "appeal-secret"}, service)
-    post(f"{ONE}/decision", {**decision, "stage": "appeal"}, lead)
-    for one in house.store.desk.notices(KEY):
-        if one.state == "draft":
-            house.store.desk.send_notice(KEY, one.notice_id, by=user_of(house, Role.LEAD))
-    post(f"{OTHER}/decision", EXAMPLE_DECISION, person)
-    seen = ReusedPhoto(
-        ref="p1", other_platform="taobao", other_case_id=ID, other_ref="photo-secret", same_buyer=False,
-        same_seller=True, overlap=1, mirrored=False,
-    )  # fmt: skip
-    version = house.store.version(CaseKey(Platform.TAOBAO, EXAMPLE_CASE["case_id"]))
-    house.store.photo_checks.keep(version, IntegrityReport(findings=(seen,), checked=("reused_photo",)))
-    house.store.desk.keep_preference("mine", f"search={ID}", of=user_of(house, Role.LEAD), kind="view")
-    house.backlogs.create(by="li", rows=json.dumps(secret_case()).encode() + b"\n")
-    return client
+    """A service that holds the secrets wherever they can be held."""
+    return use_everything(scoring_house)
 
 
 def held(house: House, folder: Path) -> dict[str, list[str]]:
