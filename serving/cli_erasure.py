@@ -39,11 +39,14 @@ def erase(
 
 def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    after_a_pause: Annotated[
+        bool, typer.Option("--after-a-pause", help="The clock is right though nothing happened here for 30 days.")
+    ] = False,
 ) -> None:
     """Let go of everything that was kept for its time (settings `keep_…_days`). Meant to be run every day."""
     with reported():
         with errors.status("Looking ..." if dry_run else "Letting go ..."):
-            found = open_house().retention().apply(dry_run=dry_run)
+            found = open_house().retention().apply(dry_run=dry_run, after_a_pause=after_a_pause)
         for passed in found:
             period = f"after {passed.days:g} days" if passed.days is not None else "kept for ever"
             left = f", {passed.left} of them under way and kept" if passed.left else ""

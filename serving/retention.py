@@ -11,11 +11,24 @@ from serving.audit import Action
 from serving.backlog_jobs import BacklogJobs
 from serving.erasure import Eraser
 from serving.periods import Periods
+from serving.refusals import RefusalError
 from serving.store import Store
 from serving.store.retention import RowKind
 
+_LONGEST_PAUSE = timedelta(days=30)
 _ACTOR = "system:retention"
 _ROWS: tuple[RowKind, ...] = ("messages", "requests", "sign_ins")
+
+
+class ClockDoubtedError(RefusalError):
+    """A clock that ran ahead would let go of everything; so would one that is right after a long pause."""
+
+    def __init__(self, *, now: datetime, last: datetime) -> None:
+        super().__init__(
+            f"the clock says {now:%Y-%m-%d}, and the last thing that happened here was on {last:%Y-%m-%d}; "
+            "if the clock is right, say --after-a-pause"
+        )
+        self.now, self.last = now, last
 
 
 @dataclass(frozen=True)
@@ -35,9 +48,16 @@ class Retention:
         self.eraser = eraser
         self.periods = periods
 
-    def apply(self, *, dry_run: bool = False) -> list[Passed]:
-        """Let go of what is past its time and say what that was; with `dry_run`, only say it. Raises StorageError."""
+    def apply(self, *, dry_run: bool = False, after_a_pause: bool = False) -> list[Passed]:
+        """Let go of what is past its time and say what that was; with `dry_run`, only say it.
+
+        after_a_pause : nothing happened here for long and the clock is right all the same
+        Raises ClockDoubtedError, StorageError.
+        """
         now = datetime.now(UTC)
+        last = self.store.ageing.last_event_at()
+        if last is not None and now - last > _LONGEST_PAUSE and not (dry_run or after_a_pause):
+            raise ClockDoubtedError(now=now, last=last)
         found = [*self._rows(now, dry_run), *self._backlogs(now, dry_run), *self._photos(now, dry_run)]
         found += self._cases(now, dry_run)
         if not dry_run and any(passed.n for passed in found):

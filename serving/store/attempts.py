@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from serving.store.clock import is_ahead
 from serving.tables import sign_in_attempts as attempts
 
 
@@ -27,7 +28,7 @@ def begin(connection: Connection, name_digest: str, *, at: datetime, allowed: in
     if row is None:
         connection.execute(attempts.insert().values(name_digest=name_digest, n_failed=1, last_at=at))
         return Attempt(None)
-    if row.locked_until is not None and row.locked_until > at:
+    if row.locked_until is not None and is_ahead(row.locked_until, at=at, longest=lock):
         return Attempt(row.locked_until)
     forgotten = row.locked_until is not None or row.last_at < at - lock
     n_failed = 1 if forgotten else row.n_failed + 1

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from models.domain import Frozen
 from serving.records import User
 from serving.refusals import AnswerLostError, KeyReusedError, RequestInFlightError
+from serving.store.clock import is_ahead
 from serving.store.database import Database
 from serving.tables import idempotency_keys as keys
 
@@ -95,7 +96,7 @@ def reserve(
         raise KeyReusedError(key)
     if row.answer is not None:
         return KeptAnswer.model_validate_json(row.answer)
-    if row.held_until > at:
+    if is_ahead(row.held_until, at=at, longest=hold):
         raise RequestInFlightError
     if row.done_at is not None:
         raise AnswerLostError

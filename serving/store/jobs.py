@@ -9,9 +9,12 @@ from sqlalchemy import Connection, Row
 
 from serving.records import ScoreJob
 from serving.refusals import LeaseLostError
+from serving.store import clock
 from serving.tables import jobs
 
 SCORE = "score"
+_LONGEST_WAIT = timedelta(hours=1)
+"""No job is put off for longer."""
 
 
 class Leased(Protocol):
@@ -74,9 +77,11 @@ def take(
 
     take_over : whether a job whose holder's lease ran out counts as due
     """
-    due = sa.and_(jobs.c.state == "waiting", jobs.c.run_after <= at)
+    due = sa.and_(jobs.c.state == "waiting", clock.is_due(jobs.c.run_after, at=at, longest=_LONGEST_WAIT))
     if take_over:
-        due = sa.or_(due, is_lost(at))
+        longest = max(_LONGEST_WAIT, timedelta(seconds=10 * lease_s))
+        run_out = clock.is_due(jobs.c.leased_until, at=at, longest=longest)
+        due = sa.or_(due, sa.and_(jobs.c.state == "leased", run_out))
     query = (
         sa.select(jobs)
         .where(jobs.c.kind == kind, due)

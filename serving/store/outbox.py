@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from serving.store.clock import is_due
 from serving.store.database import Database
 from serving.tables import outbox
 
+_LONGEST_WAIT = timedelta(hours=4)
+"""No message waits longer between two attempts."""
 MessageKind = Literal["decision", "withdrawal", "notice", "evidence_request"]
 
 
@@ -104,7 +107,7 @@ def _take(connection: Connection, *, at: datetime, hold: timedelta) -> Message |
     )
     query = (
         sa.select(outbox)
-        .where(outbox.c.state == "waiting", outbox.c.next_at <= at, ~held_up)
+        .where(outbox.c.state == "waiting", is_due(outbox.c.next_at, at=at, longest=_LONGEST_WAIT), ~held_up)
         .order_by(outbox.c.next_at, outbox.c.id)
         .limit(1)
         .with_for_update(skip_locked=True, of=outbox)

@@ -42,6 +42,12 @@ class Ageing:
     def __init__(self, database: Database) -> None:
         self.database = database
 
+    def last_event_at(self) -> datetime | None:
+        """Return when the audit trail's newest entry was made, None for an empty trail."""
+        query = sa.select(audit_events.c.at).order_by(audit_events.c.id.desc()).limit(1)
+        with self.database.read() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
     def cases(self, *, before: datetime, with_photos: bool = False) -> list[CaseKey]:
         """Return the decided cases that nothing happened to since `before`, the oldest first.
 

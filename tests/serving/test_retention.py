@@ -19,6 +19,7 @@ from serving.audit import Verified
 from serving.cli import app
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Role
+from serving.retention import ClockDoubtedError
 from serving.tables import idempotency_keys, jobs, outbox, sessions, sign_in_links
 from tests.builders import photo_bytes
 from tests.serving.conftest import headers_of, keyed, user_of
@@ -60,7 +61,7 @@ def n_rows(house: House, *tables: sa.Table) -> list[int]:
 
 
 def counts(house: House, *, dry_run: bool = False) -> dict[str, int]:
-    return {passed.kind: passed.n for passed in house.retention().apply(dry_run=dry_run)}
+    return {passed.kind: passed.n for passed in house.retention().apply(dry_run=dry_run, after_a_pause=True)}
 
 
 def test_nothing_goes_before_its_time(used: House) -> None:
@@ -104,10 +105,18 @@ def test_photos_may_go_before_their_cases(used: House) -> None:
     retention = used.retention()
     retention.periods = replace(periods, keep_photos_days=10)
     with days_later(11):
-        assert {p.kind: p.n for p in retention.apply()}["photos"] == 1
+        assert {p.kind: p.n for p in retention.apply(after_a_pause=True)}["photos"] == 1
     assert not [path for path in used.settings.photo_dir.rglob("*") if path.is_file()]
     assert used.store.version(KEY).case.photos
     assert used.store.view(KEY).photos[0].present is False
+
+
+def test_a_clock_that_ran_ahead_erases_nothing(used: House) -> None:
+    with days_later(2_000):
+        with pytest.raises(ClockDoubtedError, match="--after-a-pause"):
+            used.retention().apply()
+        assert counts(used, dry_run=True)["cases"] == 1
+    assert used.store.counts()[CaseStatus.ERASED] == 0
 
 
 def test_the_command_says_what_goes(used: House, monkeypatch: pytest.MonkeyPatch) -> None:
