@@ -6,7 +6,7 @@ Knows no rules of its own; importing it does nothing.
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
@@ -34,6 +34,7 @@ from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
 from serving.errors import install_errors
 from serving.house import House, build_house
+from serving.loop import Loop, stop_all
 from serving.rate_limit import RateLimit
 from serving.repeats import Repeats
 from serving.scoring import SuggestsRulings
@@ -49,14 +50,6 @@ _DESCRIPTION = (
 )
 
 
-class Part(Protocol):
-    """What works beside the requests, in a thread of its own."""
-
-    def start(self) -> None: ...
-
-    def stop(self) -> None: ...
-
-
 def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, house: House | None = None) -> FastAPI:
     """Return the application. Without a suggester, cases are taken in and decided without suggestions.
 
@@ -67,17 +60,16 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         optional = built.champion_keeper(), built.courier(), built.retraining_runner()
-        parts: list[Part] = [
+        loops: list[Loop] = [
             built.worker(),
             BacklogRunner(built.backlogs, poll_s=settings.worker_poll_s),
             DeskKeeper(built.store, pause_s=_KEEPER_PAUSE_S),
-            *(part for part in optional if part is not None),
+            *(loop for loop in optional if loop is not None),
         ]
-        for part in parts:
-            part.start()
+        for loop in loops:
+            loop.start()
         yield
-        for part in parts:
-            part.stop()
+        stop_all(loops)
         if house is None:
             built.store.close()
 

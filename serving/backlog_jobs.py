@@ -28,6 +28,7 @@ from serving.backlog.summary import Summary
 from serving.backlog.waiting import SNAPSHOT_NAME
 from serving.backlog.writing import OutputFolder
 from serving.child import STOP_S, stop
+from serving.loop import Loop
 from serving.refusals import ConflictError, UnknownError
 from serving.removal import finish_removals, remove_folder
 
@@ -256,34 +257,17 @@ class BacklogJobs:
         return folder
 
 
-class BacklogRunner:
-    """Runs the jobs that wait, one after another, in a thread of its own."""
+class BacklogRunner(Loop):
+    """Runs the jobs that wait, one after another. A job under way stops at once and goes on at the next start."""
+
+    stop_s = STOP_S + 5
 
     def __init__(self, jobs: BacklogJobs, *, poll_s: float) -> None:
+        super().__init__(name="backlog-runner", pause_s=poll_s)
         self.jobs = jobs
-        self.poll_s = poll_s
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._work, name="backlog-runner", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """A job under way stops at once and goes on at the next start."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(STOP_S + 5)
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                worked = self.jobs.run_next(is_stopping=self._stopping.is_set)
-            except Exception:
-                log.exception("backlog_trouble")
-                worked = False
-            if not worked:
-                self._stopping.wait(self.poll_s)
+    def work_once(self) -> bool:
+        return self.jobs.run_next(is_stopping=self.stopping.is_set)
 
 
 def _n_done(out: Path) -> int:

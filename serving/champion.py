@@ -5,7 +5,6 @@ Knows nothing of HTTP.
 """
 
 import json
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ import structlog
 
 from models.errors import ReviewError
 from serving.audit import Action
+from serving.loop import Loop
 from serving.scoring import Scoring
 from serving.settings import Settings
 from serving.store import Store
@@ -26,7 +26,7 @@ _LAST = "last-champion.json"
 log = structlog.get_logger(__name__)
 
 
-class ChampionKeeper:
+class ChampionKeeper(Loop):
     """load : turns a model folder into a Suggester; models_dir : of fetched models; poll_s : pause between looks"""
 
     def __init__(
@@ -39,25 +39,20 @@ class ChampionKeeper:
         load: "Callable[[Path], Suggester]",
         poll_s: float,
     ) -> None:
+        super().__init__(name="champion", pause_s=poll_s)
         self.registry = registry
         self.store = store
         self.scoring = scoring
         self.models_dir = models_dir
         self.load = load
-        self.poll_s = poll_s
         self.refused: set[int] = set()
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Look every `poll_s` seconds in a thread of its own."""
-        self._thread = threading.Thread(target=self._run, name="champion", daemon=True)
-        self._thread.start()
-
-    def stop(self, *, timeout_s: float = 10) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
+    def work_once(self) -> bool:
+        try:
+            self.look()
+        except ReviewError as error:
+            log.warning("registry_away", problem=str(error))
+        return False
 
     def look(self) -> bool:
         """Take up the champion if it isn't at work; return whether the model changed.
@@ -96,15 +91,6 @@ class ChampionKeeper:
             subject=f"model:{champion.number}",
             detail={"model_version": champion.model_version, "manifest_sha256": champion.manifest_sha256, **detail},
         )
-
-    def _run(self) -> None:
-        while not self._stopping.wait(self.poll_s):
-            try:
-                self.look()
-            except ReviewError as error:
-                log.warning("registry_away", problem=str(error))
-            except Exception:
-                log.exception("champion_trouble")
 
 
 def tried(load: "Callable[[Path], Suggester]", folder: Path) -> "Suggester":

@@ -40,6 +40,8 @@ app.add_typer(users, name="user")
 app.add_typer(cli_audit.commands, name="audit")
 app.add_typer(cli_outbox.commands, name="outbox")
 
+_SHUTDOWN_S = 30
+"""How long requests under way may take once the service is told to stop."""
 Host = Annotated[str | None, typer.Option(help="Address to listen on; default: the setting.")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; default: the setting.", min=1, max=65535)]
 UserName = Annotated[str, typer.Argument(help="The user's name.")]
@@ -112,9 +114,10 @@ def demo(host: Host = None, port: Port = None) -> None:
 
 @app.command()
 def worker() -> None:
-    """Score waiting cases, beside a service that runs elsewhere, until stopped."""
+    """Score waiting cases and deliver messages, beside a service that runs elsewhere, until stopped."""
     from serving.house import build_house
     from serving.logs import configure_logs
+    from serving.loop import run_until_told
 
     with reported():
         settings = read_settings()
@@ -122,16 +125,9 @@ def worker() -> None:
         with errors.status("Loading the model ..."):
             suggester = _suggester(settings, warm=True)
         house = build_house(settings, suggester)
-        scoring = house.worker()
-        beside = [part for part in (house.champion_keeper(), house.retraining_runner()) if part is not None]
-        for part in beside:
-            part.start()
-        try:
-            scoring.run()
-        except KeyboardInterrupt:
-            scoring.stop()
-            for part in beside:
-                part.stop()
+        optional = house.champion_keeper(), house.courier(), house.retraining_runner()
+        run_until_told([house.worker(), *(loop for loop in optional if loop is not None)])
+        house.store.close()
 
 
 @app.command()
@@ -338,6 +334,7 @@ def _run(house: "House", host: str | None, port: int | None) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_graceful_shutdown=_SHUTDOWN_S,
     )
 
 

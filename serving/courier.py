@@ -9,13 +9,13 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from datetime import timedelta
 
 import httpx
 import structlog
 
+from serving.loop import Loop
 from serving.store.outbox import Message, Outbox
 
 _FIRST_RETRY_S = 2.0
@@ -31,7 +31,7 @@ def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
     return f"v1,{base64.b64encode(signed).decode()}"
 
 
-class Courier:
+class Courier(Loop):
     """attempts : before a message is given up; timeout_s : for one delivery; first_retry_s doubles with each attempt"""
 
     def __init__(
@@ -45,36 +45,16 @@ class Courier:
         first_retry_s: float = _FIRST_RETRY_S,
         pause_s: float = _PAUSE_S,
     ) -> None:
+        super().__init__(name="courier", pause_s=pause_s)
         self.outbox = outbox
         self.url = url
         self.secret = secret
         self.attempts = attempts
         self.timeout_s = timeout_s
         self.first_retry_s = first_retry_s
-        self.pause_s = pause_s
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Run in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="courier", daemon=True)
-        self._thread.start()
-
-    def stop(self, *, timeout_s: float = 10) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def run(self) -> None:
-        """Deliver until stopped. A database that doesn't answer is waited for."""
-        while not self._stopping.is_set():
-            try:
-                worked = self.deliver_one()
-            except Exception:
-                log.exception("courier_trouble")
-                worked = False
-            if not worked:
-                self._stopping.wait(self.pause_s)
+    def work_once(self) -> bool:
+        return self.deliver_one()
 
     def deliver_one(self) -> bool:
         """Try one message that is due; return whether there was one."""

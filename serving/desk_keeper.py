@@ -1,40 +1,19 @@
-"""The desk's clockwork: a thread that sends notices after their undo window and reopens cases whose deadline passed.
+"""The desk's clockwork: sends notices after their undo window and reopens cases whose deadline passed.
 
 Any number of processes may run one. Knows nothing of HTTP.
 """
 
-import threading
-
-import structlog
-
+from serving.loop import Loop
 from serving.store import Store
 
-log = structlog.get_logger(__name__)
 
-
-class DeskKeeper:
+class DeskKeeper(Loop):
     """pause_s : pause between two looks at the clock, seconds"""
 
     def __init__(self, store: Store, *, pause_s: float) -> None:
+        super().__init__(name="desk-keeper", pause_s=pause_s)
         self.store = store
-        self.pause_s = pause_s
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Run in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name="desk-keeper", daemon=True)
-        self._thread.start()
-
-    def stop(self, *, timeout_s: float = 10) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def run(self) -> None:
-        """Work until stopped. A database that doesn't answer is waited for."""
-        while not self._stopping.wait(self.pause_s):
-            try:
-                self.store.desk.keep_up()
-            except Exception:
-                log.exception("desk_keeper_trouble")
+    def work_once(self) -> bool:
+        self.store.desk.keep_up()
+        return False

@@ -20,6 +20,7 @@ import structlog
 from models.errors import ReviewError
 from models.privacy import mask
 from serving.child import STOP_S, stop
+from serving.loop import Loop
 from serving.records import RetrainingJob
 from serving.refusals import LeaseLostError, StorageError
 from serving.store.retrainings import Retrainings
@@ -33,12 +34,14 @@ _TELL_S = 2.0
 log = structlog.get_logger(__name__)
 
 
-class RetrainingRunner:
-    """Runs the retraining that waits, in a thread of its own.
+class RetrainingRunner(Loop):
+    """Runs the retraining that waits. One under way stops at once and begins anew at the next start.
 
     export : writes the outcomes that the command reads, by whom
     arguments : of the command, besides by whom; lease_s : how long after its last word a run counts as lost
     """
+
+    stop_s = STOP_S + 5
 
     def __init__(
         self,
@@ -50,25 +53,15 @@ class RetrainingRunner:
         lease_s: float,
         command: Sequence[str] = COMMAND,
     ) -> None:
+        super().__init__(name=f"retraining-{os.getpid()}-{uuid.uuid4().hex[:6]}", pause_s=poll_s)
         self.retrainings = retrainings
         self.export = export
         self.arguments = tuple(arguments)
-        self.poll_s = poll_s
         self.lease_s = lease_s
         self.command = tuple(command)
-        self.name = f"retraining-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._work, name=self.name, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """A retraining under way stops at once and begins anew at the next start."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(STOP_S + 5)
+    def work_once(self) -> bool:
+        return self.run_next()
 
     def run_next(self) -> bool:
         """Run the retraining that waits; return whether there was one."""
@@ -117,7 +110,7 @@ class RetrainingRunner:
         """Wait for the end, telling what is said; return False when this program is to stop. Raises LeaseLostError."""
         tell_at = time.monotonic()
         while process.poll() is None:
-            if self._stopping.wait(_LOOK_S):
+            if self.stopping.wait(_LOOK_S):
                 return False
             if time.monotonic() < tell_at:
                 continue
@@ -131,16 +124,6 @@ class RetrainingRunner:
     def _end(self, job: RetrainingJob, said: Sequence[str], *, problem: str | None) -> None:
         self.retrainings.end(job, list(said), worker=self.name, problem=mask(problem) if problem is not None else None)
         log.info("retraining_ended", retraining=job.job_id, failed=problem is not None)
-
-    def _work(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                worked = self.run_next()
-            except Exception:
-                log.exception("retraining_trouble")
-                worked = False
-            if not worked:
-                self._stopping.wait(self.poll_s)
 
 
 def _listen(stream: IO[bytes] | None, said: deque[str]) -> None:

@@ -5,14 +5,15 @@ it writes afterwards is refused by the fencing token. Knows nothing of HTTP.
 """
 
 import os
-import threading
 import uuid
+from contextlib import suppress
 
 import structlog
 
 from models.privacy import mask
 from serving.case_files import read_case_file
 from serving.inspection import Inspector
+from serving.loop import Loop
 from serving.photo_store import PhotoStore
 from serving.records import ScoreJob, StoredVersion
 from serving.refusals import LeaseLostError, ScoringBusyError
@@ -25,7 +26,7 @@ _LONGEST_RETRY_S = 300.0
 log = structlog.get_logger(__name__)
 
 
-class ScoringWorker:
+class ScoringWorker(Loop):
     """lease_s : must exceed the time one case takes; poll_s : pause when there is nothing to do
 
     inspector : looks at the photos of a case once it is scored
@@ -42,37 +43,23 @@ class ScoringWorker:
         poll_s: float,
         inspector: Inspector | None = None,
     ) -> None:
+        super().__init__(name=f"worker-{os.getpid()}-{uuid.uuid4().hex[:6]}", pause_s=poll_s)
         self.store = store
         self.photos = photos
         self.scoring = scoring
         self.lease_s = lease_s
         self.max_attempts = max_attempts
-        self.poll_s = poll_s
         self.inspector = inspector
-        self.name = f"worker-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._in_hand: ScoreJob | None = None
 
-    def start(self) -> None:
-        """Run in a thread of its own."""
-        self._thread = threading.Thread(target=self.run, name=self.name, daemon=True)
-        self._thread.start()
-
-    def stop(self, *, timeout_s: float = 10) -> None:
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def run(self) -> None:
-        """Work until stopped. A database that doesn't answer is waited for."""
-        while not self._stopping.is_set():
-            try:
-                worked = self.work_once()
-            except Exception:
-                log.exception("worker_trouble", worker=self.name)
-                worked = False
-            if not worked:
-                self._stopping.wait(self.poll_s)
+    def stop(self, *, timeout_s: float | None = None) -> bool:
+        """Let the job in hand end; if it takes too long, give it back, so that another worker needn't wait for it."""
+        in_time, job = super().stop(timeout_s=timeout_s), self._in_hand
+        if not in_time and job is not None:
+            with suppress(LeaseLostError):
+                self.store.give_back(job)
+                log.info("job_given_back", job=job.job_id, worker=self.name)
+        return in_time
 
     def work_once(self) -> bool:
         """Do one job; return whether there was one. Without a model, jobs wait."""
@@ -81,10 +68,13 @@ class ScoringWorker:
         job = self.store.lease_job(worker=self.name, lease_s=self.lease_s)
         if job is None:
             return False
+        self._in_hand = job
         try:
             self._do(job)
         except LeaseLostError:
             log.warning("lease_lost", job=job.job_id, worker=self.name)
+        finally:
+            self._in_hand = None
         return True
 
     def _do(self, job: ScoreJob) -> None:

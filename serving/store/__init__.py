@@ -246,6 +246,11 @@ class Store:
                 at=_now(),
             )
 
+    def give_back(self, job: ScoreJob) -> None:
+        """Let a job that was stopped in the middle wait for another worker. Raises LeaseLostError."""
+        with self.database.write() as connection:
+            jobs.give_back(connection, job, at=_now())
+
     def fail_job(self, job: ScoreJob, problem: str, *, worker: str, retry_in_s: float | None) -> None:
         """Let a job wait for another attempt, or give it up for good and say so on the case.
 

@@ -133,6 +133,17 @@ def put_back(connection: Connection, job: Leased, *, run_after: datetime, proble
         raise LeaseLostError(job.job_id)
 
 
+def give_back(connection: Connection, job: Leased, *, at: datetime) -> None:
+    """Let a job wait as if it had never been taken. Raises LeaseLostError when another worker took it over."""
+    changed = connection.execute(
+        jobs.update()
+        .where(held(job))
+        .values(state="waiting", run_after=at, leased_until=None, attempts=jobs.c.attempts - 1)
+    )
+    if changed.rowcount != 1:
+        raise LeaseLostError(job.job_id)
+
+
 def count_open(connection: Connection) -> int:
     """Return how many scoring jobs wait or are held."""
     open_ones = jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased"))
