@@ -13,7 +13,7 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Resp
 from models.domain import Decision
 from models.errors import InputError, ReviewError
 from models.rule_pack import shipped_rule_book
-from models.vocabulary import Party, Ruling, Stage
+from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
 from serving.api.decisions import decide as record
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
@@ -31,7 +31,7 @@ from serving.refusals import (
 from serving.web import shortcuts
 from serving.web.case_page import case_context
 from serving.web.changes import Changes, changes
-from serving.web.corrected import corrected, heat_picture, wrong
+from serving.web.corrected import drafted, heat_picture, standing
 from serving.web.decision_form import REASONS, draft_of, offered
 from serving.web.flash import last_decided
 from serving.web.queue_page import case_path, time_left, to_next
@@ -140,11 +140,16 @@ def file_appeal(request: Request, house: HouseDep, person: PageArbitrator, key: 
 
 @router.post(f"{_ONE}/correct")
 def correct(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
-    """Say that what the machine reads in one piece of evidence is wrong; kept for retraining."""
+    """Say what the machine misread or missed in one piece of evidence, or take that back; kept for retraining."""
+    desk = house.store.desk
     try:
-        draft = wrong(fields.get("kind", ""), fields.get("ref", ""), fields.get("label", ""))
-        house.store.desk.correct(key, draft, by=person.user)
-    except (ConflictError, InputError) as refusal:
+        if fields.get("take_back"):
+            desk.withdraw_correction(key, fields["take_back"], by=person.user)
+        else:
+            draft = drafted(fields)
+            if all(one.said != draft or one.withdrawn_at is not None for one in desk.corrections(key)):
+                desk.correct(key, draft, by=person.user)
+    except (ConflictError, ForbiddenError, InputError, UnknownError) as refusal:
         return _page(request, house, person, key, notice=str(refusal), status_code=409)
     return RedirectResponse(case_path(key), status_code=303)
 
@@ -229,7 +234,9 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "rulings": list(Ruling),
         "reasons": list(enumerate(REASONS, start=1)),
         "offered": offered(view, t),
-        "corrected": corrected(desk.corrections(key)),
+        "corrected": standing(desk.corrections(key)),
+        "may_correct": decides and not view.hidden,
+        "labels": LABELS_OF_SPEAKER,
         "view": view,
         "pack": pack,
         "pack_steps": context["pack_steps"](pack),

@@ -1,8 +1,8 @@
-// The desk's page: keys, live state, photo viewer. Everything works without it, by pointer and plain forms.
+// The desk's page: keys, live state, photo viewer, labels and regions. Reading and deciding work without it, by plain forms.
 import { listen } from "./keys.js";
 import { watch } from "./watch.js";
 import { openViewer, prepareHeat, toggleHeat } from "./viewer.js";
-import { prepareCorrections } from "./corrections.js";
+import { openDrawer, openLabeler, prepareCorrections } from "./corrections.js";
 
 let piece = -1;
 let cameFrom = null;
@@ -14,6 +14,14 @@ function step(by) {
   if (!all.length) return;
   piece = (piece + by + all.length) % all.length;
   all[piece].focus();
+}
+
+function walk(by) {
+  const all = [...document.querySelectorAll("figure[data-ref], [data-speaker]")];
+  const at = all.indexOf(document.activeElement?.closest("figure[data-ref], [data-speaker]"));
+  const next = all[at < 0 ? (by > 0 ? 0 : all.length - 1) : (at + by + all.length) % all.length];
+  next?.focus({ preventScroll: true });
+  next?.scrollIntoView({ block: "center" });
 }
 
 function openPiece() {
@@ -42,7 +50,11 @@ const actions = {
   "piece.previous": () => step(-1),
   "piece.open": openPiece,
   "piece.back": goBack,
+  "evidence.next": () => walk(1),
+  "evidence.previous": () => walk(-1),
   correct: correctPiece,
+  label: openLabeler,
+  region: openDrawer,
   viewer: openViewer,
   heat: toggleHeat,
   reload: () => document.querySelector("#live a")?.click(),

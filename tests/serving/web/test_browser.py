@@ -180,6 +180,58 @@ def test_a_reason_leads_to_its_evidence_and_back_and_is_corrected_in_two_keys(
     assert (correction.said.kind, correction.said.holds, correction.corrected_by) == ("statement", False, "arbitrator")
 
 
+def test_a_label_that_the_machine_missed_is_added_in_two_keys_and_taken_back(
+    signed_in_page: OpenPage, scoring_house: House
+) -> None:
+    key = take_in(scoring_house)
+    page = signed_in_page()
+    page.keyboard.press("n")
+    page.wait_for_url("**/cases/**")
+    while page.evaluate("document.activeElement.id") != "m-m1":
+        page.keyboard.press(".")
+    page.keyboard.press("l")
+    expect(page.locator("#labeler blockquote")).to_have_text(EXAMPLE_CASE["chat"][0]["text"])
+    assert_accessible(page, "the labeler")
+    page.keyboard.press("4")
+    expect(page.locator("#m-m1 .said")).to_contain_text("少件 · arbitrator")
+    (correction,) = scoring_house.store.desk.corrections(key)
+    said = correction.said
+    assert (said.ref, said.label, said.holds, correction.corrected_by) == ("m1", "claims_missing", True, "arbitrator")
+    assert page.evaluate("document.activeElement.id") == "m-m1"
+    page.locator("#m-m1 .said button").press("Enter")
+    expect(page.locator("#m-m1 .said")).to_have_count(0)
+    assert scoring_house.store.desk.corrections(key)[0].withdrawn_at is not None
+
+
+def test_damage_is_marked_on_a_photo_by_one_drag_or_by_arrow_keys(
+    signed_in_page: OpenPage, scoring_house: House
+) -> None:
+    key = take_in(scoring_house)
+    page = signed_in_page()
+    page.keyboard.press("n")
+    page.wait_for_url("**/cases/**")
+    page.locator("#p-p1").focus()
+    page.keyboard.press("d")
+    assert_accessible(page, "the drawer")
+    box = page.locator("#drawer .stage").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 3 / 4, steps=3)
+    page.mouse.up()
+    expect(page.locator("#p-p1 rect.drawn")).to_have_count(1)
+    assert [one.said.region for one in scoring_house.store.desk.corrections(key)] == [(16, 24, 32, 36)]
+    page.keyboard.press("d")
+    for pressed in ("ArrowLeft", "Shift+ArrowRight", "Enter"):
+        page.keyboard.press(pressed)
+    expect(page.locator("#p-p1 rect.drawn[x='15']")).to_have_count(1)
+    assert [one.said.region for one in scoring_house.store.desk.corrections(key)][1:] == [(15, 24, 32, 36)]
+    page.keyboard.press("d")
+    page.keyboard.press("0")
+    expect(page.locator("#p-p1 .said")).to_contain_text("无破损 · arbitrator")
+    assert scoring_house.store.desk.corrections(key)[-1].said.damaged is False
+
+
 def test_two_photos_share_one_zoom(signed_in_page: OpenPage, scoring_house: House) -> None:
     take_in(scoring_house)
     page = signed_in_page()
