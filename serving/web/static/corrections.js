@@ -46,6 +46,7 @@ function prepareDialog(dialog, accepts) {
     );
     if (!button || (event.code === "Enter" && event.target.tagName === "BUTTON")) return;
     event.preventDefault();
+    event.stopPropagation();
     button.click();
   });
   dialog.addEventListener("click", (event) => {

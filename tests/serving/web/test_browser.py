@@ -9,12 +9,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from models.domain import parse_case
-from models.vocabulary import Platform
+from models.domain import DecisionDraft, parse_case
+from models.vocabulary import Claim, Party, Platform, Ruling, StatementLabel
+from serving.api.decisions import decide
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE
 from serving.case_files import read_case_file
+from serving.desk_records import AppealDraft, CorrectionDraft, SwitchDraft
 from serving.house import House, build_house
-from serving.records import CaseKey, EvidenceDraft, QueueFilter, Role
+from serving.records import CaseKey, EvidenceDraft, Person, QueueFilter, Role
 from serving.settings import Settings
 from tests.builders import photo_bytes
 from tests.serving.conftest import headers_of, user_of
@@ -198,6 +200,7 @@ def test_a_label_that_the_machine_missed_is_added_in_two_keys_and_taken_back(
     said = correction.said
     assert (said.ref, said.label, said.holds, correction.corrected_by) == ("m1", "claims_missing", True, "arbitrator")
     assert page.evaluate("document.activeElement.id") == "m-m1"
+    expect(page.locator("input[name=reason]:checked")).to_have_count(0)
     page.locator("#m-m1 .said button").press("Enter")
     expect(page.locator("#m-m1 .said")).to_have_count(0)
     assert scoring_house.store.desk.corrections(key)[0].withdrawn_at is not None
@@ -289,22 +292,44 @@ def test_a_blind_case_holds_nothing_of_the_machine_before_commit(browser: Browse
     house.store.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("scheme", "language"), [("light", "zh"), ("dark", "en")])
 def test_axe_finds_nothing_to_complain_about(
-    signed_in_page: OpenPage, scoring_house: House, address: str, scheme: str
+    signed_in_page: OpenPage, scoring_house: House, address: str, scheme: str, language: str
 ) -> None:
-    key = take_in(scoring_house)
-    done = take_in(scoring_house, case_id="TB-done")
+    key, pages = a_days_pages(scoring_house)
     page = signed_in_page("lead", Role.LEAD, color_scheme=scheme)
-    for path in ("/", f"/cases/{key}", "/shortcuts"):
+    if language == "en":
+        page.get_by_role("button", name="English").click()
+    for path in pages:
         page.goto(address + path)
         assert_accessible(page, path)
-    page.goto(f"{address}/cases/{done}")
-    page.keyboard.press("1")
-    page.keyboard.press("q")
-    page.wait_for_url("**last=*")
-    page.goto(f"{address}/cases/{done}")
-    assert_accessible(page, "a decided case")
+    page.goto(f"{address}/cases/{key}")
+    page.keyboard.press("v")
+    assert_accessible(page, "the viewer")
+    stranger = signed_in_page(color_scheme=scheme).context.browser.new_page(color_scheme=scheme)  # type: ignore[union-attr]
+    for path in ("/sign-in", "/set-up?token=none"):
+        stranger.goto(address + path)
+        assert_accessible(stranger, path)
+    stranger.close()
+
+
+def a_days_pages(house: House) -> tuple[CaseKey, list[str]]:
+    """Return an open case, and every page of the desk with something on it."""
+    key, done, appealed = (take_in(house, case_id=name) for name in ("TB-open", "TB-done", "TB-appealed"))
+    person = user_of(house, Role.ARBITRATOR)
+    for decided_key in (done, appealed):
+        draft = DecisionDraft(ruling=Ruling.REFUND, reason="签收不当")
+        decide(house, decided_key, draft, by=Person(user=person, via="session"), judged_version=None)
+    house.store.desk.file_appeal(appealed, AppealDraft(filed_by=Party.SELLER, reason="有视频"), by=person)
+    house.store.desk.skip(key, reason="需要同事", by=person)
+    house.store.desk.switch_off(SwitchDraft(claim=Claim.COUNTERFEIT, reason="复查"), by=user_of(house, Role.LEAD))
+    house.store.desk.correct(
+        key,
+        CorrectionDraft(kind="statement", ref="m1", label=StatementLabel.CLAIMS_MISSING, holds=True),
+        by=person,
+    )
+    cases = [f"/cases/{one}" for one in (key, done, appealed)]
+    return key, ["/", *cases, f"/cases/{key}/photo-checks", "/shortcuts", "/lead", "/decisions"]
 
 
 def assert_accessible(page: Page, path: str) -> None:
@@ -315,11 +340,12 @@ def assert_accessible(page: Page, path: str) -> None:
 def test_the_page_does_not_scroll_sideways_on_a_phone_or_at_double_zoom(
     signed_in_page: OpenPage, address: str, scoring_house: House
 ) -> None:
-    key = take_in(scoring_house)
-    for width in (420, 720):
-        page = signed_in_page(viewport={"width": width, "height": 800})
-        for path in ("/", f"/cases/{key}", "/shortcuts"):
-            page.goto(address + path)
+    _, pages = a_days_pages(scoring_house)
+    page = signed_in_page("lead", Role.LEAD)
+    for path in pages:
+        page.goto(address + path)
+        for width in (420, 720):
+            page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (path, width)
 
 
