@@ -12,7 +12,7 @@ from pydantic.json_schema import models_json_schema
 from models.domain import Case, DecisionDraft
 from serving.api.keys import KEY_NEEDED
 from serving.desk_records import AppealDraft, AssignmentDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
-from serving.errors import MEDIA_TYPE, Problem
+from serving.errors import MEDIA_TYPE, Problem, problem_responses
 from serving.model_records import PromotionDraft, RollbackDraft
 from serving.records import EvidenceDraft, WithdrawalDraft
 
@@ -169,6 +169,7 @@ def install_document(app: FastAPI) -> None:
                 known.setdefault(name, definition)
             _problems_only(schema)
             _keys_on_posts(schema)
+            _troubles_anywhere(schema)
             app.openapi_schema = schema
         return app.openapi_schema
 
@@ -189,6 +190,17 @@ def _keys_on_posts(schema: dict[str, Any]) -> None:
                     "another one is refused with 422, and one that is still under way with 409.",
                 }
             )
+
+
+def _troubles_anywhere(schema: dict[str, Any]) -> None:
+    """What may be answered before or below any route: too many requests, a storage that is away, full, or held."""
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            statuses = [] if "/health/" in path else [429, 503]
+            statuses += [] if method == "get" else [507]
+            statuses += [409, 413, 422] if method == "post" else []
+            for status, answer in problem_responses(*statuses).items():
+                operation["responses"].setdefault(str(status), answer)
 
 
 def _problems_only(schema: dict[str, Any]) -> None:
