@@ -8,6 +8,11 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
+def written_out(text: str) -> str:
+    """Return text that UTF-8 can hold: lone surrogates, which JSON may smuggle in, are written as `\\ud800`."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _storable(text: str) -> str:
     """Refuse text that no database or JSON file can hold: NUL and lone surrogates."""
     if "\x00" in text:
@@ -19,6 +24,13 @@ def _storable(text: str) -> str:
     return text
 
 
+def _addressable(text: str) -> str:
+    """Refuse an id that would lead elsewhere once it stands in an address: browsers walk up at `..`."""
+    if not {".", ".."}.isdisjoint(text.split("/")):
+        raise ValueError("holds a path segment of dots only")
+    return text
+
+
 def _relative(path: str) -> str:
     drive = ":" in path[:3] and "://" not in path
     if path.startswith(("/", "\\")) or ".." in path.replace("\\", "/").split("/") or drive:
@@ -27,7 +39,9 @@ def _relative(path: str) -> str:
 
 
 Text = Annotated[str, Field(max_length=20_000), AfterValidator(_storable)]
-Identifier = Annotated[str, Field(min_length=1, max_length=128), AfterValidator(_storable)]
+Identifier = Annotated[
+    str, Field(min_length=1, max_length=128), AfterValidator(_storable), AfterValidator(_addressable)
+]
 ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable), AfterValidator(_relative)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]

@@ -140,7 +140,7 @@ def load_rule_book(folder: Path = RULES_DIR) -> RuleBook:
     packs = []
     for path, content in raw.items():
         base_name = content.get("extends")
-        if base_name is not None and base_name not in by_name:
+        if not isinstance(base_name, str | None) or (base_name is not None and base_name not in by_name):
             raise RulePackError(f"extends unknown pack {base_name!r}", field=f"{path.name}:{_line(path, 'extends')}")
         base = by_name[base_name] if base_name is not None else {}
         merged = {**base, **{key: value for key, value in content.items() if key not in ("extends", "claims")}}
@@ -164,8 +164,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         raise RulePackError(str(getattr(error, "problem", error)), field=f"{path.name}:{line}") from error
+    except UnicodeDecodeError as error:
+        raise RulePackError("is not UTF-8", field=f"{path.name}:1") from error
+    except (ValueError, RecursionError) as error:
+        raise RulePackError(str(error) or "is nested too deeply", field=f"{path.name}:1") from error
     if not isinstance(content, dict):
         raise RulePackError("is not a mapping", field=f"{path.name}:1")
+    if not isinstance(content.get("claims", {}), dict):
+        raise RulePackError("claims: is not a mapping", field=f"{path.name}:{_line(path, 'claims')}")
     return content
 
 

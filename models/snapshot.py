@@ -57,17 +57,22 @@ def verify(folder: Path) -> None:
     """Raises InputError on a revoked snapshot, or naming the first file that is missing, altered or outside it."""
     try:
         pinned: dict[str, str] = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(f"can't be read: {error}", field=str(folder / MANIFEST)) from error
+    if not isinstance(pinned, dict):
+        raise InputError("names no files", field=str(folder / MANIFEST))
     _refuse_revoked(_name(pinned), folder.parent)
     for name, digest in pinned.items():
-        path = folder / name
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError("points outside the snapshot", field=name)
-        if not path.is_file():
-            raise InputError("is absent", field=name)
-        if _sha256(path) != digest:
-            raise InputError("is altered", field=name)
+        try:
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder.resolve()):
+                raise InputError("points outside the snapshot", field=name)
+            if not path.is_file():
+                raise InputError("is absent", field=name)
+            if _sha256(path) != digest:
+                raise InputError("is altered", field=name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"can't be read: {error}", field=name) from error
 
 
 def revoke(name: str, directory: Path, *, replaced_by: str | None) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +19,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 
 from models.domain import Case, parse_case
 from models.errors import CaseFormatError
+from models.fields import written_out
 from models.vocabulary import Claim
 
 REASONS_FILE = Path(__file__).with_name("taobao.yaml")
 BEIJING = timezone(timedelta(hours=8))
 _MAX_DOCUMENT_BYTES = 256_000_000
+_MOST_MINOR = 10**12
 
 # cs_status: the platform's part in a refund.
 _OPEN = {"2": "asked to step in", "3": "stepped in", "4": "first review done", "5": "lead's review failed"}
@@ -39,6 +41,7 @@ _NOT_OPEN = {
 _GOODS_STATE = {"BUYER_NOT_RECEIVED": "not_received", "BUYER_RECEIVED": "received", "BUYER_RETURNED_GOODS": "returned"}
 _OVER = {"CLOSED": "the refund is closed", "SUCCESS": "the refund has been paid"}
 _STATUSES = ("WAIT_SELLER_AGREE", "WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS", "SELLER_REFUSE_BUYER", *_OVER)
+_WRAPPINGS = ("refunds_receive_get_response", "refunds", "refund_get_response", "refund")
 _ROLES = {"1": "buyer", "2": "seller", "3": "platform"}
 
 
@@ -53,8 +56,11 @@ def _minor(value: object) -> object:
     """Taobao's amounts are yuan with two places."""
     try:
         amount = Decimal(str(value)) * 100
-    except InvalidOperation as error:
-        raise ValueError("is no amount of yuan") from error
+        is_amount = abs(amount) <= _MOST_MINOR
+    except ArithmeticError:
+        is_amount = False
+    if not is_amount:
+        raise ValueError("is no amount of yuan")
     if amount != amount.to_integral_value():
         raise ValueError("has more than two places")
     return int(amount)
@@ -140,15 +146,16 @@ def import_refunds(path: Path) -> Iterator[Imported]:
 
 def import_refund(content: Any, *, place: int = 1) -> Imported:
     """Return the case of one refund, or why there is none, naming field or code."""
-    refund_id = str(content.get("refund_id") or "")[:128] or None if isinstance(content, dict) else None
+    refund_id = written_out(str(content.get("refund_id") or ""))[:128] or None if isinstance(content, dict) else None
     try:
         refund = Refund.model_validate(_unwrapped(content))
         return Imported(place, refund.refund_id, parse_case(_case(refund)))
     except ValidationError as error:
         problems = [(".".join(map(str, item["loc"])) or "refund", item["msg"]) for item in error.errors()]
-        return Imported(place, refund_id, None, "; ".join(f"{field}: {message}" for field, message in problems)[:1_000])
+        reason = "; ".join(f"{field}: {message}" for field, message in problems)
     except (_NoCaseError, CaseFormatError) as error:
-        return Imported(place, refund_id, None, str(error)[:1_000])
+        reason = str(error)
+    return Imported(place, refund_id, None, written_out(reason)[:1_000])
 
 
 class _NoCaseError(ValueError):
@@ -279,23 +286,24 @@ def _decoded(data: bytes) -> tuple[Any, str]:
 
 def _listed(content: Any) -> Iterable[Any]:
     """Return the refunds of an answer, whatever it is wrapped in."""
-    if isinstance(content, list):
-        return content
-    if isinstance(content, dict) and "refund_id" not in content:
-        for key in ("refunds_receive_get_response", "refunds", "refund_get_response", "refund"):
-            if key in content:
-                return _listed(content[key])
-    return [content]
+    while isinstance(content, dict) and "refund_id" not in content:
+        wrapped = next((content[key] for key in _WRAPPINGS if key in content), None)
+        if wrapped is None:
+            break
+        content = wrapped
+    return content if isinstance(content, list) else [content]
 
 
 def _unwrapped(content: Any) -> Any:
     """Take the messages and their pictures out of the platform's wrapping."""
+    content = next(iter(_listed(content)), content)
     if not isinstance(content, dict):
         return content
-    content = next(iter(_listed(content)), content)
     messages = content.get("messages", content.get("refund_messages", ()))
     messages = messages.get("refund_message", ()) if isinstance(messages, dict) else messages
-    return {**content, "messages": [_with_pictures(message) for message in messages or ()]}
+    if isinstance(messages, list):
+        messages = [_with_pictures(message) for message in messages]
+    return {**content, "messages": messages or ()}
 
 
 def _with_pictures(message: Any) -> Any:

@@ -6,18 +6,22 @@ The cases come in the intake format and are masked. Knows no platform's export: 
 import json
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from pydantic import Field, ValidationError
 
 from models.domain import Case, Frozen, Outcome, parse_case
 from models.errors import CaseFormatError, InputError
+from models.fields import written_out
 from models.privacy import mask, masked_case, pseudonym
 from models.snapshot import add_photo, seal, write_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MOST_PHOTO_BYTES = 20_000_000
 
@@ -66,7 +70,7 @@ def import_outcomes(
     refused = []
     for line, row in enumerate(_rows(table), start=1):
         named = row.get(how.columns.get("case_id", "case_id"))
-        case_id = str(named) if named is not None else None
+        case_id = written_out(str(named)) if named is not None else None
         try:
             outcome = _outcome(row, how)
             case = _case_of(outcome, known)
@@ -74,7 +78,7 @@ def import_outcomes(
                 raise InputError("the case has an outcome already", field="case_id")
             taken[case.platform, case.case_id] = (outcome.model_copy(update={"platform": case.platform}), case)
         except InputError as error:
-            refused.append(Refusal(line, case_id, str(error)))
+            refused.append(Refusal(line, case_id, written_out(str(error))))
     directory.mkdir(parents=True, exist_ok=True)
     report = directory / "refused.jsonl"
     write_rows(report, [vars(one) for one in refused])
@@ -89,10 +93,10 @@ def _mapping(path: Path | None) -> OutcomeMapping:
         return OutcomeMapping()
     try:
         mapping = OutcomeMapping.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"can't be read: {error}", field=str(path)) from error
     except ValidationError as error:
         raise CaseFormatError(_problems(error), source=path.name) from error
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
+        raise InputError(f"can't be read: {error}", field=str(path)) from error
     for part in (mapping.columns, mapping.values, mapping.constants):
         for key in part:
             if key not in Outcome.model_fields:
@@ -103,23 +107,31 @@ def _mapping(path: Path | None) -> OutcomeMapping:
 def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     import pandas as pd
 
-    readers = {
-        ".csv": lambda: pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig"),
-        ".parquet": lambda: pd.read_parquet(path),
-        ".jsonl": lambda: pd.DataFrame([json.loads(line) for line in path.open(encoding="utf-8") if line.strip()]),
+    readers: dict[str, Callable[[], list[Any]]] = {
+        ".csv": lambda: _records(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")),
+        ".parquet": lambda: _records(pd.read_parquet(path)),
+        ".jsonl": lambda: [json.loads(line) for line in path.open(encoding="utf-8") if line.strip()],
     }
     if path.suffix not in readers:
         raise InputError(f"must end in {', '.join(readers)}", field=str(path))
     try:
-        frame = readers[path.suffix]()
-    except (OSError, ValueError, ImportError) as error:
+        rows = readers[path.suffix]()
+    except (OSError, ValueError, ImportError, ArithmeticError, LookupError, RecursionError) as error:
         raise InputError(f"can't be read: {error}", field=str(path)) from error
-    for row in frame.to_dict("records"):
+    for place, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise InputError(f"row {place} is no object", field=str(path))
         yield {str(name): value for name, value in row.items() if not _is_nothing(value)}
 
 
+def _records(frame: "pd.DataFrame") -> list[Any]:
+    return list(frame.to_dict("records"))
+
+
 def _is_nothing(value: object) -> bool:
-    return value is None or value == "" or (isinstance(value, float) and value != value)
+    import pandas as pd
+
+    return value == "" if isinstance(value, str) else bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def _outcome(row: Mapping[str, Any], how: OutcomeMapping) -> Outcome:
@@ -148,7 +160,7 @@ def _problems(error: ValidationError) -> list[tuple[str, str]]:
 
 def _cases(path: Path) -> dict[tuple[str, str], Case]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"can't be read: {error}", field=str(path)) from error
     cases = [parse_case(line, source=f"{path.name}:{n}") for n, line in enumerate(lines, start=1) if line.strip()]
@@ -194,6 +206,9 @@ def _with_photos(case: Case, photos: Path, draft: Path) -> dict[str, Any]:
 def _read(folder: Path, relative: str) -> bytes | None:
     """A photo that is absent, too large or outside the folder is left out; its case is taken all the same."""
     path = (folder / relative).resolve()
-    if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _MOST_PHOTO_BYTES:
+    try:
+        if not path.is_relative_to(folder.resolve()) or not path.is_file() or path.stat().st_size > _MOST_PHOTO_BYTES:
+            return None
+        return path.read_bytes()
+    except OSError:
         return None
-    return path.read_bytes()

@@ -61,6 +61,6 @@ def _rows(path: Path, kind: type[Row]) -> Iterator[Row]:
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
         if line.strip():
             yield f"{path.name}:{number}", line

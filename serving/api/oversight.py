@@ -38,7 +38,8 @@ _COLUMNS = (
     "model_version",
     "review_seconds",
 )
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+"""What a spreadsheet may take for the beginning of a formula; in Chinese ones the full-width signs too."""
 
 
 class Undone(Frozen):
@@ -109,4 +110,4 @@ def _line(cells: list[object]) -> str:
 
 
 def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" \ufeff\u200b").startswith(_FORMULA) else cell

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from models.case_file import CaseFile
 from models.domain import Case, Suggestion, parse_case
 from models.errors import CaseFormatError, EncoderError, ModelError
+from models.fields import written_out
 from models.privacy import mask
 from serving.backlog.photos import PhotoUnreachableError, read_photos, read_stored_photos
 from serving.backlog.reading import Entry
@@ -152,7 +153,7 @@ def _suggest(readable: list[tuple[int, CaseFile]], chunk: Chunk, suggester: Sugg
 
 def _malformed(entry: Entry, reason: str, *, text: str) -> Refused:
     case_id = _case_id(text)
-    return Refused(entry.source, entry.line, case_id, None, "format", mask(_storable(reason))[:_MAX_REASON])
+    return Refused(entry.source, entry.line, case_id, None, "format", mask(written_out(reason))[:_MAX_REASON])
 
 
 def _case_id(text: str) -> str | None:
@@ -163,9 +164,4 @@ def _case_id(text: str) -> str | None:
     except (ValueError, RecursionError):
         match = _CASE_ID.search(text)
         found = match.group(1) if match else None
-    return _storable(found)[:128] if isinstance(found, str) else None
-
-
-def _storable(text: str) -> str:
-    """Lone surrogates, which JSON may smuggle in, can't be written as UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()
+    return written_out(found)[:128] if isinstance(found, str) else None

@@ -148,5 +148,5 @@ def _parquet_rows(files: Any, path: str) -> tuple[int, str | None]:
     try:
         with files.open(path, "rb") as file, parquet.ParquetFile(file) as table:
             return int(table.metadata.num_rows), None
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, ValueError) as error:
         return 0, f"not readable as Parquet, maybe truncated: {' '.join(str(error).split())[:300]}"

@@ -112,3 +112,15 @@ def test_no_json_raises_anything_but_our_own_error(value: Any) -> None:
 def test_a_suggestion_refuses_unknown_keys() -> None:
     assert Suggestion.model_config["extra"] == "forbid"
     assert Suggestion.model_config["frozen"] is True
+
+
+@pytest.mark.parametrize("case_id", ["..", ".", "TB-1/../TB-2", "../../lead", "TB-1/."])
+def test_an_id_that_would_lead_elsewhere_in_an_address_is_refused(case_id: str) -> None:
+    """A browser sends a form of `/cases/taobao/TB-1/../TB-2/decision` to the other case."""
+    with pytest.raises(CaseFormatError, match="case_id: holds a path segment of dots only"):
+        parse_case(_with(case_id=case_id))
+
+
+@pytest.mark.parametrize("case_id", ["TB.1", "...", "TB-1/2", "..TB", "a b", "退款#1?"])
+def test_other_ids_are_taken_whatever_they_hold(case_id: str) -> None:
+    assert parse_case(_with(case_id=case_id)).case_id == case_id

@@ -61,6 +61,10 @@ def test_jd_applies_the_rule_of_the_time_of_the_act() -> None:
         ("when: {delivery: false}", "when: {provenance: false}", r"default.yaml:\d+: .*provenance is no step"),
         ("applicability: open_case", "applicability: sometimes", r"default.yaml:\d+: applicability"),
         ("claims:", "claims: [", r"default.yaml:\d+"),
+        ("claims:", "claims: 5\nother:", r"default.yaml:\d+: claims: is not a mapping"),
+        ("pack: default", "pack: default\nextends: [default]", r"default.yaml:\d+: extends unknown pack"),
+        ("pack: default", "pack: default\nsince: 2026-13-99", r"default.yaml:\d+: month must be in"),
+        ("pack: default", "pack: default\ndeep: " + "[" * 3_000, r"default.yaml:1: "),
     ],
 )
 def test_a_broken_pack_is_refused_with_file_and_line(folder: Path, old: str, new: str, message: str) -> None:
@@ -69,6 +73,12 @@ def test_a_broken_pack_is_refused_with_file_and_line(folder: Path, old: str, new
     assert old in text
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(RulePackError, match=message):
+        load_rule_book(folder)
+
+
+def test_a_pack_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "jd.yaml").write_bytes(b"pack: jd\xff")
+    with pytest.raises(RulePackError, match=r"jd.yaml:1: is not UTF-8"):
         load_rule_book(folder)
 
 

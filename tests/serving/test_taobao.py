@@ -12,7 +12,7 @@ from serving.cli import app
 from serving.taobao import import_refund, import_refunds
 
 
-def _refund(**changes: Any) -> dict[str, Any]:
+def refund(**changes: Any) -> dict[str, Any]:
     return {
         "refund_id": "R-1",
         "tid": "T-1",
@@ -48,7 +48,7 @@ MESSAGES = [
 
 
 def test_a_refund_becomes_a_case_with_its_times_amounts_messages_and_pictures() -> None:
-    case = import_refund(_refund(messages={"refund_message": MESSAGES})).case
+    case = import_refund(refund(messages={"refund_message": MESSAGES})).case
     assert case is not None
     assert (case.platform, case.case_id, case.order.order_id) == ("taobao", "R-1", "T-1")
     assert (case.claim, case.requested) == ("damaged", "return_and_refund")
@@ -79,7 +79,7 @@ def test_a_refund_becomes_a_case_with_its_times_amounts_messages_and_pictures() 
     ],
 )
 def test_reason_and_codes_make_the_claim_and_what_is_asked(changes: dict[str, Any], claim: str, requested: str) -> None:
-    case = import_refund(_refund(**changes)).case
+    case = import_refund(refund(**changes)).case
     assert case is not None
     assert (case.claim, case.requested) == (claim, requested)
 
@@ -97,12 +97,17 @@ def test_reason_and_codes_make_the_claim_and_what_is_asked(changes: dict[str, An
         ({"created": "yesterday"}, "created: Value error"),
         ({"payment": None}, "payment"),
         ({"messages": [{**MESSAGES[0], "owner_role": 9}]}, "messages.2.owner_role: '9' is none of 1, 2, 3"),
+        ({"messages": 5}, "messages: Input should be a valid tuple"),
+        ({"payment": "Infinity"}, "payment: Value error, is no amount of yuan"),
+        ({"payment": "NaN"}, "payment: Value error, is no amount of yuan"),
+        ({"payment": "1E+999999"}, "payment: Value error, is no amount of yuan"),
+        ({"status": "\ud800"}, "status: '\\ud800' is none of"),
     ],
 )
 def test_what_is_no_open_dispute_or_has_an_unknown_code_is_refused_by_name(
     changes: dict[str, Any], reason: str
 ) -> None:
-    found = import_refund(_refund(**changes))
+    found = import_refund(refund(**changes))
     assert found.case is None
     assert found.case_id == "R-1"
     assert reason in found.reason
@@ -110,20 +115,31 @@ def test_what_is_no_open_dispute_or_has_an_unknown_code_is_refused_by_name(
 
 def test_answers_of_the_platform_are_unwrapped(tmp_path: Path) -> None:
     path = tmp_path / "refunds.json"
-    wrapped = {"refunds_receive_get_response": {"refunds": {"refund": [_refund(), _refund(refund_id="R-2")]}}}
+    wrapped = {"refunds_receive_get_response": {"refunds": {"refund": [refund(), refund(refund_id="R-2")]}}}
     for content, n_cases in (
         (wrapped, 2),
-        ({"refund_get_response": {"refund": _refund()}}, 1),
-        ([_refund()], 1),
-        (_refund(), 1),
+        ({"refund_get_response": {"refund": refund()}}, 1),
+        ([refund()], 1),
+        (refund(), 1),
     ):
         path.write_text(json.dumps(content), encoding="utf-8")
         assert len([found for found in import_refunds(path) if found.case]) == n_cases
 
 
+def test_wrapping_without_end_is_refused_without_a_crash(tmp_path: Path) -> None:
+    content: Any = 5
+    for _ in range(50_000):
+        content = {"refunds": content}
+    assert "refund" in import_refund(content).reason
+    path = tmp_path / "refunds.jsonl"
+    path.write_text('{"refunds":' * 100_000, encoding="utf-8")
+    assert [found.reason.split(":")[0] for found in import_refunds(path)] == ["is not valid JSON"]
+
+
 def test_the_command_writes_cases_that_a_backlog_takes_and_a_report_of_the_others(tmp_path: Path) -> None:
     path = tmp_path / "refunds.jsonl"
-    rows = [_refund(), "{", _refund(), _refund(refund_id="R-2", cs_status=8), _refund(refund_id="R-3")]
+    hostile = '{"refund_id": "\\ud800", "status": "\\ud800"}'
+    rows = [refund(), "{", refund(), refund(refund_id="R-2", cs_status=8), refund(refund_id="R-3"), hostile]
     path.write_text(
         "".join((row if isinstance(row, str) else json.dumps(row, ensure_ascii=False)) + "\n" for row in rows),
         encoding="utf-8",
@@ -133,7 +149,7 @@ def test_the_command_writes_cases_that_a_backlog_takes_and_a_report_of_the_other
     lines = (tmp_path / "out" / "cases.jsonl").read_text(encoding="utf-8").splitlines()
     assert [parse_case(line).case_id for line in lines] == ["R-1", "R-3"]
     refused = [json.loads(line) for line in (tmp_path / "out" / "refused.jsonl").read_text("utf-8").splitlines()]
-    assert [(row["line"], row["case_id"]) for row in refused] == [(2, None), (3, "R-1"), (4, "R-2")]
+    assert [(row["line"], row["case_id"]) for row in refused] == [(2, None), (3, "R-1"), (4, "R-2"), (6, "\\ud800")]
     assert refused[1]["reason"] == "refund R-1 already stands at 1"
 
     told = CliRunner().invoke(app, ["import", "taobao", str(tmp_path / "no.json"), "--out", str(tmp_path / "out")])

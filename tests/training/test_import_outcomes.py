@@ -8,7 +8,7 @@ import pytest
 
 from models.errors import CaseFormatError, InputError
 from tests.builders import build_case, hours, photo_bytes
-from training.import_outcomes import import_outcomes
+from training.import_outcomes import Imported, import_outcomes
 from training.snapshot import read_snapshot
 
 ROWS = [
@@ -87,3 +87,58 @@ def test_a_mapping_to_an_unknown_key_is_refused_by_name(sources: Path) -> None:
             mapping=sources / "mapping.yaml",
             directory=sources / "out",
         )
+
+
+def take(sources: Path, table: Path) -> Imported:
+    return import_outcomes(
+        table, cases=sources / "cases.jsonl", mapping=sources / "mapping.yaml", directory=sources / "out"
+    )
+
+
+def test_cells_of_any_kind_are_taken_or_refused_by_row(sources: Path) -> None:
+    """A list in a cell, a time that is absent, and a column that nobody asked about."""
+    table = sources / "table.parquet"
+    rows = [{**ROWS[0], "时间": pd.Timestamp("2026-04-02", tz="UTC"), "标签": ["a", "b"]}]
+    rows += [{"单号": "TB-2", "结果": "打款卖家", "时间": pd.NaT, "标签": []}, {"单号": "TB-2", "结果": "没听说过"}]
+    pd.DataFrame(rows).to_parquet(table)
+    done = take(sources, table)
+    assert (done.n_taken, [one.line for one in done.refused]) == (2, [3])
+
+
+def test_words_that_no_file_can_hold_are_written_out_in_the_report(sources: Path) -> None:
+    table = sources / "table.jsonl"
+    rows = [ROWS[0], {"单号": "\ud800", "结果": "仅退款"}]
+    table.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    assert [one.case_id for one in take(sources, table).refused] == ["\\ud800"]
+    assert "ud800" in (sources / "out" / "refused.jsonl").read_text(encoding="utf-8")
+
+
+def test_a_line_ends_at_a_line_feed_and_nowhere_else(sources: Path) -> None:
+    """JSON text may hold U+2028 and the like as they are."""
+    case = build_case(buyer_statement="碎了\u2028第二行\x85第三行")
+    (sources / "cases.jsonl").write_text(case.model_dump_json() + "\n", encoding="utf-8")
+    (sources / "table.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
+    (decided,) = read_snapshot(take(sources, sources / "table.jsonl").folder)
+    assert decided.file.case.buyer_statement == case.buyer_statement
+
+
+def test_a_photo_of_an_impossible_name_is_left_out(sources: Path) -> None:
+    photos = [{"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": f"{'x' * 400}.jpg"}]
+    (sources / "cases.jsonl").write_text(build_case(photos=photos).model_dump_json(), encoding="utf-8")
+    (sources / "table.jsonl").write_text(json.dumps(ROWS[0]), encoding="utf-8")
+    (decided,) = read_snapshot(take(sources, sources / "table.jsonl").folder)
+    assert decided.file.photos == {}
+
+
+@pytest.mark.parametrize("content", ["[1]", "5", "[" * 100_000, '{"a": 1' + "0" * 5_000 + "}"])
+def test_a_row_that_is_no_object_is_refused(sources: Path, content: str) -> None:
+    (sources / "table.jsonl").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"is no object|can't be read"):
+        take(sources, sources / "table.jsonl")
+
+
+@pytest.mark.parametrize("content", ["columns: {a: 2026-13-99}", "[" * 3_000, "\x00"])
+def test_a_mapping_that_cannot_be_read_is_refused(sources: Path, content: str) -> None:
+    (sources / "mapping.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=r"mapping\.yaml"):
+        take(sources, write_table(sources, ".csv"))

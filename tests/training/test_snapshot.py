@@ -46,3 +46,10 @@ def test_an_absent_file_or_manifest_is_refused_by_name(snapshot: Path) -> None:
     (snapshot / "manifest.json").unlink()
     with pytest.raises(InputError, match=r"manifest.json"):
         read_snapshot(snapshot)
+
+
+@pytest.mark.parametrize("files", [[], 5, {"../x": "0"}, {"a\x00b": "0"}, {"x" * 300: "0"}, {".": "0"}, {"a": None}])
+def test_a_manifest_that_names_what_cannot_be_read_is_refused(snapshot: Path, files: object) -> None:
+    (snapshot / "manifest.json").write_text(json.dumps({"files": files}), encoding="utf-8")
+    with pytest.raises(InputError):
+        read_snapshot(snapshot)

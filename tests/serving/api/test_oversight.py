@@ -46,6 +46,38 @@ def test_blind_decisions_tell_the_person_alone_and_shown_ones_the_person_with_th
     house.store.close()
 
 
+FORMULAS = (
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(A1)",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "＝1+1",
+    "＋1",
+    "－1",
+    "＠A1",
+    "  =1+1",
+    "\u200b=1",
+    "\ufeff=1",
+)
+
+
+def test_no_cell_can_be_taken_for_a_formula(
+    client: TestClient, house: House, service: Headers, lead_of: Headers
+) -> None:
+    me = person(house, "=me")
+    for n, text in enumerate(FORMULAS):
+        decide(client, take_in(client, service, f"=TB-{n}"), me, reason=text, distinguishes=text)
+    told = client.get(EXPORT, headers=lead_of).text.removeprefix("\ufeff")
+    rows = list(csv.DictReader(io.StringIO(told, newline="")))
+    for name in ("reason", "distinguishes"):
+        assert [row[name] for row in rows] == [f"'{text}" for text in FORMULAS], name
+    assert [row["case_id"] for row in rows] == [f"'=TB-{n}" for n in range(len(FORMULAS))]
+    assert {row["decided_by"] for row in rows} == {"'=me"}
+
+
 def test_every_decision_is_exported_with_its_end_and_no_cell_is_a_formula(
     client: TestClient, house: House, service: Headers, lead_of: Headers
 ) -> None:
