@@ -1,10 +1,6 @@
 """A run: equal to scoring directly, exactly once however it was stopped, and refused when its input changed."""
 
-import errno
-import os
 import resource
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -78,60 +74,6 @@ def test_a_bad_line_is_reported_with_its_reason_and_the_others_are_scored(
     scored = [row["case_id"] for row in suggestion_rows(tmp_path / "out")]
     assert scored == [f"TB-{n}" for n in (0, 1, 2, 3, 4, 5, 6, 9, 10, 11)]
     assert (summary.n_rows, summary.n_scored, summary.n_refused) == (13, 10, 3)
-
-
-class StoppedError(Exception):
-    """The process died, as far as the disk can tell."""
-
-
-@contextmanager
-def _failing_at(n: int, failure: Callable[[], BaseException], *, for_good: bool) -> Iterator[list[str]]:
-    """Let the n-th operation on the disk fail, a write half done; for_good : and every later one, as in death."""
-    done: list[str] = []
-    real = {name: getattr(os, name) for name in ("write", "fsync", "replace", "unlink")}
-
-    def counted(name: str) -> Callable[..., Any]:
-        def operate(*given: Any) -> Any:
-            done.append(name)
-            if len(done) == n or (for_good and len(done) > n):
-                if name == "write":
-                    real["write"](given[0], bytes(given[1])[: len(given[1]) // 2])
-                raise failure()
-            return real[name](*given)
-
-        return operate
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in real:
-            patch.setattr(os, name, counted(name))
-        yield done
-
-
-@pytest.mark.parametrize("dies", [False, True], ids=["disk full", "killed"])
-def test_stopped_at_the_nth_write_for_every_n_it_resumes_to_the_same(
-    mixed: Path, tmp_path: Path, pool: PoolEngine, *, dies: bool
-) -> None:
-    with _failing_at(0, StoppedError, for_good=False) as done:
-        _score(mixed, tmp_path / "whole", pool)
-    whole = results(tmp_path / "whole")
-    # run.json, 3 parts and 3 results, each written, flushed, renamed and its folder flushed
-    assert len(done) >= 4 * 7
-
-    for n in range(1, len(done) + 1):
-        out = tmp_path / f"stopped-{n}"
-        full = OSError(errno.ENOSPC, "No space left on device")
-        with (
-            pytest.raises(StoppedError if dies else OutputFullError),
-            _failing_at(n, StoppedError if dies else lambda full=full: full, for_good=dies),  # type: ignore[misc]
-        ):
-            _score(mixed, out, pool)
-        if not dies:
-            assert not list(out.rglob(".new-*")), "a half-written file was left"
-        # Had run.json been written, its own time would stand: any other now must not matter.
-        began = (out / "run.json").exists()
-        _score(mixed, out, pool, now=datetime(2027, 1, 1, tzinfo=UTC) if began else NOW)
-        assert results(out) == whole, f"stopped at operation {n}"
-        assert not list(out.rglob(".new-*"))
 
 
 def test_a_lost_or_damaged_part_is_made_again(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
