@@ -201,7 +201,7 @@ def problem_of(request: Request, error: ReviewError) -> Response:
     headers = {}
     if answer.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
-    if answer.status in (429, 503) or isinstance(error, RequestInFlightError):
+    if answer.status in (429, 503, 507) or isinstance(error, RequestInFlightError):
         headers["Retry-After"] = str(math.ceil(getattr(error, "retry_after_s", _RETRY_AFTER_S)))
     return problem(request, answer, str(error)[:2000], errors=errors, headers=headers)
 

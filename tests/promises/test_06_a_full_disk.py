@@ -61,6 +61,7 @@ def check(house: House, served: Served, *, n_requests: int) -> Counter[int]:
         refused = Counter(answer.status_code for answer in answers)
         assert set(refused) <= {404, 503, 507}, refused
         assert refused[503] + refused[507] >= n_requests
+        assert all("retry-after" in answer.headers for answer in answers if answer.status_code >= 500)
         assert client.get(f"{CASES}/taobao/case-0", headers=headers).status_code == 200
         make_room(served)
         again = [answer.status_code for number in range(1, n_requests + 1) for answer in send(client, headers, number)]
