@@ -181,7 +181,7 @@ def test_the_report_of_a_retraining_shows_case_ids_as_text(signed_in_page: OpenP
     suspect = Suspect(f"taobao/{TEXT}", Ruling.REFUND, Ruling.DISMISS, 0.1, Provenance.BLIND)
     write_report(
         tmp_path, verdict=Verdict(False, (TEXT,), 0, 0.0), judged=nothing, champion=answers, challenger=answers,
-        curve=(), counts={TEXT: 1}, doubtful=[suspect], names=(TEXT, TEXT), calibrated_on="simulated",
+        curve=(), counts={TEXT: 1}, doubtful=[suspect], names=(TEXT, TEXT), calibrated_on="simulated", readings={},
     )  # fmt: skip
     page = signed_in_page(bypass_csp=True)
     page.goto((tmp_path / "report.html").as_uri())
