@@ -53,12 +53,12 @@ evaluate: setup
 benchmark: setup
 	$(BIN)/evidence-train benchmark --data $(DATA)
 
-# Everything in docs/performance.md; QUICK=1 takes minutes instead of hours.
 bench-desk: setup
 	$(BIN)/python -m bench.desk
 
+# Everything in docs/performance.md, about 20 minutes on two free cores; QUICK=1 takes a few, HUGE=1 an hour more.
 bench-speed: setup
-	$(BIN)/python -m bench.speed $(if $(QUICK),--quick)
+	$(BIN)/python -m bench.speed $(if $(QUICK),--quick) $(if $(HUGE),--huge)
 
 schema: setup
 	$(BIN)/evidence-train schema --out datasets/schema

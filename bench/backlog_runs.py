@@ -4,6 +4,7 @@ A run is timed from its first worker's start or, warm, from when all workers hav
 """
 
 import itertools
+import os
 import shutil
 import tempfile
 import threading
@@ -32,10 +33,12 @@ def folder() -> Iterator[Path]:
 
 
 def by_size(sizes: list[int], *, n_photos: int, start: int) -> list[dict[str, float]]:
-    """Return cases a second and memory of the one warm worker, by backlog size."""
+    """Return cases a second, CPU and memory of the warm workers, one a core, by backlog size."""
     rows = []
-    with PoolEngine(loader(None, cache_dir=None), processes=1) as engine:
+    n_workers = len(os.sched_getaffinity(0))
+    with PoolEngine(loader(None, cache_dir=None), processes=n_workers) as engine:
         _ = engine.model_version
+        _run(engine, 8 * n_workers, n_photos=n_photos, start=start + 50_000)
         for n_cases in sizes:
             with _memory_watched(engine.worker_pids) as memory:
                 wall_s, cpu_s = _run(engine, n_cases, n_photos=n_photos, start=start)
@@ -43,9 +46,10 @@ def by_size(sizes: list[int], *, n_photos: int, start: int) -> list[dict[str, fl
             rows.append(
                 {
                     "n_cases": n_cases,
+                    "n_workers": n_workers,
                     "cases_per_s": n_cases / wall_s,
                     "worker_cpu_ms_per_case": 1000 * cpu_s / n_cases,
-                    "worker_memory_mb": max(memory, default=0.0),
+                    "worker_memory_mb": max(memory, default=0.0) / n_workers,
                 }
             )
     return rows
@@ -90,8 +94,6 @@ def _run(engine: Engine, n_cases: int, *, n_photos: int, start: int) -> tuple[fl
 
 def _cpu_s(pid: int) -> float:
     """Return user and system seconds of a process, from /proc."""
-    import os
-
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

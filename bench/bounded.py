@@ -58,18 +58,29 @@ def main() -> None:
     """Print peak memory and seconds of a run of so many text-only cases."""
     options = argparse.ArgumentParser(description=main.__doc__)
     options.add_argument("--cases", type=int, default=100_000)
-    n_cases = options.parse_args().cases
+    told = run_bounded(options.parse_args().cases)
+    print(
+        f"{told['n_cases']:.0f} cases: {told['wall_s']:.0f} s, peak memory {told['peak_mb']:.0f} MB, "
+        f"of which {told['before_mb']:.0f} MB before the run"
+    )
+
+
+def run_bounded(n_cases: int) -> dict[str, float]:
+    """Return seconds and peak memory of a run of so many rows, and the memory before it, in a process of its own."""
+    # Neither the model's memory nor the caller's is the run's.
+    with multiprocessing.get_context("spawn").Pool(1) as aside:
+        row, model_version = aside.apply(_one_row)
+    with multiprocessing.get_context("spawn").Pool(1) as aside:
+        return aside.apply(_run, (n_cases, row, model_version))
+
+
+def _run(n_cases: int, row: Row, model_version: str) -> dict[str, float]:
     with folder() as place:
-        # In a process of its own: the model's memory is not the run's.
-        with multiprocessing.get_context("spawn").Pool(1) as aside:
-            row, model_version = aside.apply(_one_row)
         backlog = _write(place, n_cases)
         before_mb, began = _peak_mb(), time.perf_counter()
         summary = score_backlog(str(backlog), out=place / "out", engine=OneSuggestion(row, model_version=model_version))
-        print(
-            f"{summary.n_scored} cases: {time.perf_counter() - began:.0f} s, peak memory {_peak_mb():.0f} MB, "
-            f"of which {before_mb:.0f} MB before the run"
-        )
+        wall_s = time.perf_counter() - began
+    return {"n_cases": summary.n_scored, "wall_s": wall_s, "peak_mb": _peak_mb(), "before_mb": before_mb}
 
 
 def _one_row() -> tuple[Row, str]:

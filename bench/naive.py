@@ -1,6 +1,8 @@
-"""What one would write first: torch eager in a loop, case by case, message by message, photos decoded whole.
+"""What one would write first: a transformers pipeline and torch eager in a loop, case by case, message by message.
 
-The same weights and rules as the product, so that only the way of running differs. Knows nothing of timing.
+Each message is read after the words said before it, photos are decoded whole, the rules are asked draw by draw, and
+each piece of evidence is left out in turn. The same weights and rules as the product, so that only the way of running
+differs. Knows nothing of timing.
 """
 
 from collections.abc import Sequence
@@ -9,9 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models.adjudication import CERTAIN, Adjudication, draws
+from models.burden import Order, adjudicate
 from models.case_file import CaseFile
 from models.chat import ChatClassifier, full_rank
-from models.domain import Suggestion
+from models.domain import Case, Suggestion
 from models.encoders import (
     PACKAGED,
     ImageEncoder,
@@ -22,30 +26,38 @@ from models.encoders import (
     load_text_model,
 )
 from models.errors import ImageError
+from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings
 from models.images import open_photo
+from models.rule_pack import RulePack
+from models.ruling import features
 from models.scorer import EvidenceScorer, _SeenPhoto
-from models.suggester import Suggester
+from models.suggester import Ruled, Suggester
 from models.windows import WindowMaker
 
 
 class EagerText(TextEncoder):
-    """The transformers model as loaded, one text at a time."""
+    """A feature-extraction pipeline around the transformers model as loaded, one text at a time."""
 
     def __init__(self, chat: ChatClassifier) -> None:
         import torch
+        from transformers import PreTrainedTokenizerFast, pipeline
 
-        self.model, self.tokenizer = load_text_model(PACKAGED)
-        parameters = dict(self.model.named_parameters())
+        model, self.tokenizer = load_text_model(PACKAGED)
+        parameters = dict(model.named_parameters())
         with torch.no_grad():
             for name, difference in full_rank(chat.delta).items():
                 parameters[name] += torch.from_numpy(difference)
+        tokenizer = PreTrainedTokenizerFast(tokenizer_object=self.tokenizer)
+        self.pipeline = pipeline("feature-extraction", model=model, tokenizer=tokenizer, device="cpu")
         self.digest = chat.encoder.digest
 
     def token_states(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         import torch
 
-        with torch.no_grad():
-            states = [self.model(input_ids=torch.from_numpy(row[None])).last_hidden_state for row in ids]
+        states = []
+        for row in ids:
+            said = torch.from_numpy(row[None])
+            states.append(self.pipeline.forward({"input_ids": said, "attention_mask": torch.ones_like(said)})[0])
         return np.asarray(torch.cat(states).numpy(), np.float32)
 
 
@@ -85,6 +97,33 @@ class LoopScorer(EvidenceScorer):
         return _SeenPhoto(features, self.damage.score(features))
 
 
+def draw_by_draw(case: Case, pack: RulePack, findings: Findings) -> dict[Order, float]:
+    """Return what `models.adjudication.expected_orders` returns, the rules asked about each draw."""
+    stated = [findings.stated[name].probability for name in PROPOSITIONS]
+    settled = [0.0 if p < CERTAIN else 1.0 if p > 1 - CERTAIN else p for p in stated]
+    edges = np.cumsum([findings.agreed[remedy].probability for remedy in AGREED_REMEDIES])
+    found: dict[Order, float] = {}
+    for *uniforms, last in draws().tolist():
+        holds = {name: u < p for name, u, p in zip(PROPOSITIONS, uniforms, settled, strict=True)}
+        place = int((edges <= last).sum())
+        agreed = AGREED_REMEDIES[place] if place < len(edges) else None
+        order = adjudicate(case, pack, holds, agreed=agreed)
+        found[order] = found.get(order, 0.0) + 1 / len(draws())
+    return found
+
+
+class PlainSuggester(Suggester):
+    """Asks the rules about one finding after the other, draw by draw."""
+
+    def _rule(self, findings: Sequence[Findings], adjudication: Adjudication) -> list[Ruled]:
+        ruled = []
+        for one in findings:
+            orders = draw_by_draw(adjudication.case, adjudication.pack, one)
+            row = features(adjudication.case, one, orders)
+            ruled.append(Ruled(one, orders, self.ruling.predict_proba(row[None])[0]))
+        return ruled
+
+
 class NaiveLoop:
     """like : the product's Suggester, whose weights are taken"""
 
@@ -100,7 +139,7 @@ class NaiveLoop:
             delta=scorer.chat.delta,
             source=PACKAGED,
         )
-        self.suggester = Suggester(
+        self.suggester = PlainSuggester(
             scorer=LoopScorer(
                 chat=chat,
                 damage=scorer.damage,

@@ -20,6 +20,7 @@ from typing import Any
 
 from bench import backlog_runs, service
 from bench.backlogs import ROOT, case_files, fresh_numbers
+from bench.bounded import run_bounded
 from bench.choices import cascade, int8_beside_float, windows
 from bench.floor import cpu_s, stages
 from bench.page import write_page
@@ -41,30 +42,35 @@ import resource
 print(loaded - began, first - loaded, second - first, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
 """
 FULL = {
-    "pairs": 8, "pair_cases": {"mixed": 2, "text": 4}, "mixed": [100, 1_000, 3_000], "text": [1_000, 10_000, 100_000],
-    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8, "dialogues": 100,
+    "pairs": 8, "pair_cases": {"mixed": 2, "text": 4}, "mixed": [100, 1_000], "most_mixed": [3_000],
+    "text": [1_000, 10_000], "most_text": [], "rows": 100_000,
+    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8, "dialogues": 60,
 }  # fmt: skip
+HUGE = FULL | {"most_text": [100_000]}
 QUICK = {
-    "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "text": [20, 80, 320],
+    "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "most_mixed": [],
+    "text": [20, 80, 320], "most_text": [], "rows": 2_000,
     "engine_cases": 60, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3, "dialogues": 20,
 }  # fmt: skip
 
 
 def main() -> None:
-    """Measure, write the figures as JSON, and the page with its plots."""
+    """Measure, and after each step write the figures as JSON and the page with its plots."""
     options = argparse.ArgumentParser(description=main.__doc__)
     options.add_argument("--quick", action="store_true", help="fewer cases: about 5 minutes on a free machine")
+    options.add_argument("--huge", action="store_true", help="100,000 text-only cases more: about an hour")
     options.add_argument("--without-ray", action="store_true")
     options.add_argument("--json", type=Path, default=ROOT / "reports" / "speed.json", help="where the figures go")
     options.add_argument("--page", type=Path, default=ROOT / "docs" / "performance.md")
     options.add_argument("--only", nargs="*", choices=STEPS, help="measure these again and keep the other figures")
     given = options.parse_args()
-    plan = {**(QUICK if given.quick else FULL), "with_ray": not given.without_ray, "numbers": fresh_numbers()}
+    form = "quick" if given.quick else "huge" if given.huge else "full"
+    plan = {**FORMS[form], "with_ray": not given.without_ray, "numbers": fresh_numbers()}
     figures: dict[str, Any] = {}
     if given.only is not None:
         figures = json.loads(given.json.read_text(encoding="utf-8"))
     else:
-        figures = {"machine": machine(), "quick": given.quick}
+        figures = {"machine": machine(), "form": form}
     for name in given.only if given.only is not None else STEPS:
         began = time.monotonic()
         print(f"{name} ...", file=sys.stderr, flush=True)
@@ -72,10 +78,10 @@ def main() -> None:
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         if given.only is None:
             figures["machine"]["load_at_end"] = os.getloadavg()[0]
-        # After each step: a run of hours that is stopped keeps what it has.
+        # After each step: a run that is stopped keeps what it has.
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    write_page(figures, given.page)
+        write_page(figures, given.page)
 
 
 def machine() -> dict[str, Any]:
@@ -135,12 +141,13 @@ def beside_naive(plan: Plan) -> dict[str, Any]:
     found = {}
     for kind, n_photos in (("mixed", 2), ("text", 0)):
         n_cases = plan["pair_cases"][kind]
-        pairs = []
+        pairs, again = [], []
         for _ in range(plan["pairs"] + 1):
             slow, fast = case_files(n_cases, n_photos=n_photos, start=start), None
             slow_s = cpu_s(lambda slow=slow: naive.suggest(slow))  # type: ignore[misc]
             fast = case_files(n_cases, n_photos=n_photos, start=start)
             fast_s = cpu_s(lambda fast=fast: suggester.suggest(fast))  # type: ignore[misc]
+            again.append(cpu_s(lambda fast=fast: suggester.suggest(fast)) / n_cases)  # type: ignore[misc]
             pairs.append((slow_s / n_cases, fast_s / n_cases))
             start += n_cases
         warm = pairs[1:]
@@ -150,11 +157,16 @@ def beside_naive(plan: Plan) -> dict[str, Any]:
             "n_cases": n_cases,
             "naive_ms": 1000 * statistics.median(slow for slow, _ in warm),
             "ours_ms": 1000 * statistics.median(fast for _, fast in warm),
+            "again_ms": 1000 * statistics.median(again[1:]),
             "ratio": statistics.median(ratios),
             "ratio_low": ratios[0],
             "ratio_high": ratios[-1],
         }
     return found
+
+
+def _sizes(plan: Plan, kind: str, *, n_photos: int) -> list[dict[str, float]]:
+    return backlog_runs.by_size(plan[kind], n_photos=n_photos, start=next(plan["numbers"])) if plan[kind] else []
 
 
 def model() -> dict[str, Any]:
@@ -172,19 +184,24 @@ def _suggester() -> Suggester:
     return load_suggester(cache_dir=default_cache_dir())
 
 
+FORMS: dict[str, Plan] = {"quick": QUICK, "full": FULL, "huge": HUGE}
+# What is aimed at comes first and what takes longest last.
 STEPS: dict[str, Callable[[Plan], Any]] = {
     "cold_start": cold_start,
-    "text_sizes": lambda plan: backlog_runs.by_size(plan["text"], n_photos=0, start=next(plan["numbers"])),
-    "mixed_sizes": lambda plan: backlog_runs.by_size(plan["mixed"], n_photos=2, start=next(plan["numbers"])),
+    "naive": beside_naive,
+    "online": online,
     "engines": lambda plan: backlog_runs.by_engine(
         plan["engine_cases"], n_photos=0, start=next(plan["numbers"]), with_ray=plan["with_ray"]
     ),
-    "online": online,
     "stages": lambda plan: stages(_suggester(), n_cases=plan["stage_cases"], start=next(plan["numbers"])),
-    "naive": beside_naive,
     "int8": lambda plan: int8_beside_float(n_dialogues=plan["dialogues"]),
     "windows": lambda plan: windows(n_dialogues=plan["dialogues"]),
     "cascade": lambda _plan: cascade(),
+    "rows": lambda plan: run_bounded(plan["rows"]),
+    "text_sizes": lambda plan: _sizes(plan, "text", n_photos=0),
+    "mixed_sizes": lambda plan: _sizes(plan, "mixed", n_photos=2),
+    "most_mixed_sizes": lambda plan: _sizes(plan, "most_mixed", n_photos=2),
+    "most_text_sizes": lambda plan: _sizes(plan, "most_text", n_photos=0),
 }
 
 

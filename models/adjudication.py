@@ -21,7 +21,7 @@ from models.rule_pack import RulePack
 from models.vocabulary import Claim
 
 _N_DRAWS = 256
-_CERTAIN = 0.01
+CERTAIN = 0.01
 _COLUMN: dict[Proposition, int] = {name: place for place, name in enumerate(PROPOSITIONS)}
 _NOWHERE = 0
 
@@ -31,6 +31,7 @@ class Adjudication:
 
     def __init__(self, case: Case, pack: RulePack) -> None:
         self.case = case
+        self.pack = pack
         self._tree = _shared_tree(case, pack)
 
     def expected_orders(self, findings: Sequence[Findings]) -> list[dict[Order, float]]:
@@ -38,12 +39,12 @@ class Adjudication:
 
         Findings under 1 % or over 99 % count as settled. Probabilities sum to 1.
         """
-        draws = _draws()
+        uniforms = draws()
         stated = np.array([[one.stated[name].probability for name in PROPOSITIONS] for one in findings])
-        stated = np.where(stated < _CERTAIN, 0.0, np.where(stated > 1 - _CERTAIN, 1.0, stated))
+        stated = np.where(stated < CERTAIN, 0.0, np.where(stated > 1 - CERTAIN, 1.0, stated))
         agreed = np.array([[one.agreed[remedy].probability for remedy in AGREED_REMEDIES] for one in findings])
-        truths = draws[None, :, :-1] < stated[:, None, :]
-        remedies = np.stack([edges.searchsorted(draws[:, -1], side="right") for edges in agreed.cumsum(axis=1)])
+        truths = uniforms[None, :, :-1] < stated[:, None, :]
+        remedies = np.stack([edges.searchsorted(uniforms[:, -1], side="right") for edges in agreed.cumsum(axis=1)])
         ordered = self._tree.places(truths.reshape(-1, len(PROPOSITIONS)), remedies.ravel())
         orders = self._tree.orders
         counts = (Counter(row) for row in ordered.reshape(-1, _N_DRAWS).tolist())
@@ -56,7 +57,7 @@ def expected_orders(case: Case, pack: RulePack, findings: Findings) -> dict[Orde
 
 
 @lru_cache(maxsize=1)
-def _draws() -> NDArray[np.float64]:
+def draws() -> NDArray[np.float64]:
     """Fixed uniforms in (0, 1), shape (n_draws, n_propositions + 1): the same for every case, so nothing is random."""
     from scipy.stats import qmc
 

@@ -17,7 +17,7 @@ def _figures(**changes: Any) -> dict[str, Any]:
             "cpu": "A processor", "cores": 2, "memory_gb": 24.0, "vnni": True, "python": "3.11", "measured_at": "today",
             "load_at_start": 1.0, "load_at_end": 6.0, "model_version": "ruling/1", "window_tokens": 256,
         },
-        "quick": True,
+        "form": "quick",
         "cold_start": {"load_s": 2.0, "first_suggestion_s": 1.0, "second_suggestion_s": 0.2, "peak_memory_mb": 700.0},
         "text_sizes": sizes,
         "mixed_sizes": sizes,
@@ -34,7 +34,7 @@ def _figures(**changes: Any) -> dict[str, Any]:
         },
         "naive": {
             kind: {"n_pairs": 3, "n_cases": 2, "naive_ms": 900.0, "ours_ms": 300.0, "ratio": ratio, "ratio_low": 2.5,
-                   "ratio_high": 3.5}
+                   "ratio_high": 3.5, "again_ms": 15.0}
             for kind, ratio in (("mixed", 3.0), ("text", 21.0))
         },
         "int8": {"n_messages": 200, "n_probabilities": 2000, "times_faster": 1.4, "mean_change": 0.002,
@@ -56,3 +56,14 @@ def test_what_was_reached_and_what_was_missed_stands_on_the_page(tmp_path: Path)
     assert "1 %: 6 %" in page
     for name in ("performance-sizes.png", "performance-stages.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_that_was_stopped_has_a_page_of_what_it_measured(tmp_path: Path) -> None:
+    whole = _figures()
+    path = tmp_path / "performance.md"
+    measured = {name: whole[name] for name in ("machine", "form", "cold_start")}
+    for name in ("naive", "online", "engines", "stages", "int8", "windows", "cascade", "text_sizes", "mixed_sizes"):
+        write_page(measured, path)
+        measured[name] = whole[name]
+    write_page({**whole, "rows": {"n_cases": 1000, "wall_s": 5.0, "peak_mb": 300.0, "before_mb": 200.0}}, path)
+    assert "1,000 rows in 5 s, 300 MB at most" in path.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.adjudication import Adjudication, _draws, expected_orders
+from models.adjudication import Adjudication, draws, expected_orders
 from models.burden import Order, adjudicate
 from models.domain import Case
 from models.evidence import Finding
@@ -41,12 +41,12 @@ def draw_by_draw(case: Case, given: Findings) -> dict[Order, float]:
     stated = [given.stated[name].probability for name in PROPOSITIONS]
     settled = [0.0 if p < 0.01 else 1.0 if p > 0.99 else p for p in stated]
     edges = np.cumsum([given.agreed[remedy].probability for remedy in AGREED_REMEDIES])
-    for *uniforms, last in _draws():
+    for *uniforms, last in draws():
         holds = {name: u < p for name, u, p in zip(PROPOSITIONS, uniforms, settled, strict=True)}
         place = int((edges <= last).sum())
         agreed = AGREED_REMEDIES[place] if place < len(edges) else None
         order = adjudicate(case, pack_of(case), holds, agreed=agreed)
-        found[order] = found.get(order, 0.0) + 1 / len(_draws())
+        found[order] = found.get(order, 0.0) + 1 / len(draws())
     return found
 
 
