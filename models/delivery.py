@@ -8,7 +8,7 @@ from datetime import datetime
 
 from models.cues import CueBook
 from models.domain import LogisticsEvent
-from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.procedure import evidence_default
 from models.vocabulary import (
     Claim,
@@ -70,6 +70,7 @@ def _carrier_statements(evidence: CaseEvidence, *, filed_by: str) -> list[str]:
     ]
 
 
+@read_once
 def delivery(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the seller proves delivery to the buyer or somebody the buyer chose."""
     came = arrival(evidence)
@@ -87,6 +88,7 @@ def delivery(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support, against)
 
 
+@read_once
 def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the seller proves proper sign-off."""
     came = arrival(evidence)
@@ -114,6 +116,7 @@ def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support, against)
 
 
+@read_once
 def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
     """Return (ref, weight in [0, 1]): how soon after arrival the buyer first complained."""
     came = arrival(evidence)
@@ -151,6 +154,7 @@ def intact_noted(evidence: CaseEvidence, cues: CueBook) -> list[str]:
     return _noted(evidence, cues, "intact_noted_on_delivery")
 
 
+@read_once
 def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the record, the box or the carrier's own words show that carriage did it."""
     case = evidence.case
@@ -178,6 +182,7 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support, against)
 
 
+@read_once
 def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the buyer proves that the goods came back to the seller, to the address that was given."""
     support: list[Weighted] = []

@@ -3,14 +3,17 @@
 Every piece has a reference, so that a suggestion can be made again without it. Knows nothing of rules or rulings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
 from models.domain import Case, ChatMessage
 from models.vocabulary import PhotoRole, Speaker, StatementLabel
 
 Region = tuple[int, int, int, int]
+Asked = ParamSpec("Asked")
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -61,10 +64,21 @@ class Cues(Protocol):
 
 @dataclass
 class _Index:
-    """What was found on one pass over a chat, shared by all copies that leave something out."""
+    """What was found in one case, shared by all copies that leave something out.
+
+    known : what was read of the whole evidence, with the references that it was read from
+    reading : the references heard by each reading under way, the innermost last
+    """
 
     by_label: dict[tuple[Speaker, StatementLabel], list[tuple[str, float]]] = field(default_factory=dict)
     by_cue: dict[tuple[int, str], tuple[ChatMessage, ...]] = field(default_factory=dict)
+    known: dict[tuple[Any, ...], tuple[Any, set[str]]] = field(default_factory=dict)
+    reading: list[set[str]] = field(default_factory=list)
+
+    def hear(self, *refs: str) -> None:
+        """Note for the reading under way that these pieces may have moved it."""
+        if self.reading:
+            self.reading[-1].update(refs)
 
 
 @dataclass(frozen=True)
@@ -93,6 +107,7 @@ class CaseEvidence:
             if statement.speaker == by and statement.ref not in self.left_out:
                 for label in labels:
                     if label in statement.probabilities:
+                        self.index.hear(statement.ref)
                         yield statement, label, statement.probabilities[label]
 
     def strongest(self, label: StatementLabel, *, by: Speaker) -> tuple[str | None, float]:
@@ -103,13 +118,18 @@ class CaseEvidence:
                 (s.ref, s.probabilities[label]) for s in self.statements if s.speaker == by and label in s.probabilities
             ]
             self.index.by_label[key] = sorted(found, key=lambda item: -item[1])
-        return next((item for item in self.index.by_label[key] if item[0] not in self.left_out), (None, 0.0))
+        first = next((item for item in self.index.by_label[key] if item[0] not in self.left_out), None)
+        if first is None:
+            return None, 0.0
+        self.index.hear(first[0])
+        return first
 
     def messages_with(self, cue: str, *, cues: Cues) -> list[ChatMessage]:
         """Return the chat's messages that hold the cue, in order."""
         key = (id(cues), cue)
         if key not in self.index.by_cue:
             self.index.by_cue[key] = tuple(message for message in self.case.chat if cues.has(cue, message.text))
+        self.index.hear(*(message.message_id for message in self.index.by_cue[key]))
         return [message for message in self.index.by_cue[key] if message.message_id not in self.left_out]
 
     def refs_saying(self, cue: str, *, by: Speaker, cues: Cues) -> list[str]:
@@ -121,15 +141,42 @@ class CaseEvidence:
         return refs
 
     def photos_of(self, *roles: PhotoRole, filed_by: str) -> list[ScoredPhoto]:
-        return [
-            photo
-            for photo in self.photos
-            if photo.role in roles and photo.filed_by == filed_by and photo.ref not in self.left_out
-        ]
+        found = [photo for photo in self.photos if photo.role in roles and photo.filed_by == filed_by]
+        self.index.hear(*(photo.ref for photo in found))
+        return [photo for photo in found if photo.ref not in self.left_out]
 
     def counts(self, ref: str) -> bool:
         """Tell whether the piece or fact `ref` is to be considered."""
+        self.index.hear(ref)
         return ref not in self.left_out
+
+
+def read_once(
+    read: Callable[Concatenate[CaseEvidence, Asked], Found],
+) -> Callable[Concatenate[CaseEvidence, Asked], Found]:
+    """Let what is read of the whole evidence stand for copies that leave out only pieces which it wasn't read from.
+
+    An explanation leaves out one piece after the other, and most findings rest on few. What is read may be shared and
+    must not be changed.
+    """
+
+    @wraps(read)
+    def recall(evidence: CaseEvidence, /, *args: Asked.args, **kwargs: Asked.kwargs) -> Found:
+        index, key = evidence.index, (read, args, tuple(kwargs.items()))
+        known = index.known.get(key)
+        if known is None and not evidence.left_out:
+            index.reading.append(set())
+            try:
+                found = read(evidence, *args, **kwargs)
+            finally:
+                heard = index.reading.pop()
+            known = index.known[key] = found, heard
+        if known is None or not known[1].isdisjoint(evidence.left_out):
+            return read(evidence, *args, **kwargs)
+        index.hear(*known[1])
+        return known[0]  # type: ignore[no-any-return]
+
+    return recall
 
 
 @dataclass(frozen=True)

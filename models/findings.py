@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from models.cues import CueBook, shipped_cues
 from models.delivery import carrier_caused, delivery, return_received, sign_off
-from models.evidence import CaseEvidence, Finding
+from models.evidence import CaseEvidence, Finding, read_once
 from models.goods import (
     hidden_quality,
     impaired,
@@ -107,6 +107,7 @@ def read_findings(evidence: CaseEvidence, *, no_reason_days: int = 7, cues: CueB
     return Findings(stated, agreements(evidence, book))
 
 
+@read_once
 def _receipt_confirmed(evidence: CaseEvidence) -> Finding:
     ref = "order.receipt_confirmed_at"
     confirmed = evidence.case.order.receipt_confirmed_at is not None and evidence.counts(ref)

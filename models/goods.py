@@ -6,7 +6,7 @@ no return; a promise on the page is owed.
 
 from models.cues import CueBook
 from models.delivery import arrival
-from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.vocabulary import Claim, GoodsState, Platform, ProcedureEventKind, Speaker, StatementLabel
 
 _NO_REASON_PLATFORMS = (Platform.TAOBAO, Platform.TMALL, Platform.JD, Platform.PDD)
@@ -18,12 +18,14 @@ def _on_page(evidence: CaseEvidence, cues: CueBook, cue: str) -> bool:
     return evidence.counts(f"listing.{cue}") and cues.has(cue, evidence.case.listing.text)
 
 
+@read_once
 def promise(evidence: CaseEvidence, cues: CueBook, cue: str) -> Finding:
     """Find whether the page makes the promise `cue`."""
     ref = f"listing.{cue}"
     return weigh([(ref, 0.9)]) if _on_page(evidence, cues, cue) else Finding(0.05)
 
 
+@read_once
 def part_only(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether only some pieces of countable or perishable goods are concerned."""
     lot = "listing.plural_lot" if _on_page(evidence, cues, "plural_lot") else None
@@ -37,6 +39,7 @@ def part_only(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh([(lot, 0.12) if lot else ("listing.perishable", 0.05), *counted], everything)
 
 
+@read_once
 def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether sending the goods back is worthless or dangerous, or their purpose is gone."""
     case = evidence.case
@@ -59,6 +62,7 @@ def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return Finding(both.probability, (*worthless.supported_by, *both.supported_by), worthless.opposed_by)
 
 
+@read_once
 def replaceable(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether a replacement can be delivered."""
     gone = evidence.refs_saying("undeliverable", by=Speaker.SELLER, cues=cues) + evidence.refs_saying(
@@ -68,6 +72,7 @@ def replaceable(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh([(None, 0.45 if second_hand else 0.9)], [(ref, 0.6) for ref in gone[:2]])
 
 
+@read_once
 def impaired(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the goods were used so that they are no longer intact; used but unimpaired goods count as intact."""
     if evidence.case.order.goods_state != GoodsState.USED or not evidence.counts("order.goods_state"):
@@ -81,6 +86,7 @@ def impaired(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh([("order.goods_state", weight)], intact)
 
 
+@read_once
 def keeps_goods(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the buyer means to keep the goods."""
     support: list[Weighted] = [
@@ -91,6 +97,7 @@ def keeps_goods(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support)
 
 
+@read_once
 def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -> Finding:
     """Find whether a return without a reason is open: granted, in time, goods intact.
 
@@ -122,6 +129,7 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
     return weigh(support, against)
 
 
+@read_once
 def hidden_quality(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the quality in dispute can't be seen: what it is made of, how much is in it."""
     case = evidence.case

@@ -5,7 +5,7 @@ has failed that step (domain rules, "How the steps are read in practice").
 """
 
 from models.cues import CueBook
-from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.vocabulary import DocumentKind, ProcedureEventKind, Ruling, Speaker, StatementLabel
 
 OFFERED_REMEDY = {
@@ -31,6 +31,7 @@ def _events(evidence: CaseEvidence, kind: ProcedureEventKind) -> list[tuple[str,
     ]
 
 
+@read_once
 def seller_silence(evidence: CaseEvidence) -> Finding:
     """Find whether the seller let the answer clock run out, which agrees to what was asked.
 
@@ -49,6 +50,7 @@ def seller_silence(evidence: CaseEvidence) -> Finding:
     )
 
 
+@read_once
 def evidence_default(evidence: CaseEvidence, *, by: Speaker) -> Finding:
     """Find whether `by` let a deadline for evidence pass."""
     requested = [place for _, place in _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)]
@@ -59,6 +61,7 @@ def evidence_default(evidence: CaseEvidence, *, by: Speaker) -> Finding:
     return weigh(support)
 
 
+@read_once
 def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether a party names a decisive piece that exists and whose deadline hasn't passed."""
     case = evidence.case
@@ -101,6 +104,7 @@ def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
     return Finding(found.probability * (0.9 if both_name_it else 0.2), found.supported_by)
 
 
+@read_once
 def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
     """Find what remedy both sides agreed on: an offer of the seller taken by the buyer, or a request agreed to.
 

@@ -7,7 +7,7 @@ import re
 
 from models.cues import CueBook
 from models.delivery import carrier_caused, damage_noted, intact_noted, promptness
-from models.evidence import CaseEvidence, Finding, Weighted, weigh
+from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.procedure import evidence_default
 from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
 
@@ -48,11 +48,13 @@ def _documents(evidence: CaseEvidence, *kinds: DocumentKind, filed_by: str) -> l
     ]
 
 
+@read_once
 def seller_admits(evidence: CaseEvidence) -> Finding:
     """Find whether the seller admits fault, plainly or let slip."""
     return weigh([evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)])
 
 
+@read_once
 def buyer_fault(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the buyer's own act did it, by the buyer's own words.
 
@@ -83,6 +85,7 @@ def _after_complaint(evidence: CaseEvidence, ref: str | None) -> bool:
     return ref in places and bool(complained) and places[ref] > min(complained)
 
 
+@read_once
 def changed_mind(evidence: CaseEvidence) -> Finding:
     """Find whether the buyer really no longer wants the goods."""
     if evidence.case.claim == Claim.CHANGE_OF_MIND:
@@ -91,6 +94,7 @@ def changed_mind(evidence: CaseEvidence) -> Finding:
     return weigh([(ref, 0.7 * said)])
 
 
+@read_once
 def prima_facie(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the buyer shows the claimed condition at first sight."""
     case = evidence.case
@@ -143,6 +147,7 @@ def _quotes_page(evidence: CaseEvidence, cues: CueBook) -> list[str]:
     ]
 
 
+@read_once
 def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the buyer proves that it was so when the goods were handed over."""
     shown = prima_facie(evidence, cues)
@@ -177,6 +182,7 @@ def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support, against)
 
 
+@read_once
 def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the seller explains or rebuts the buyer's prima facie case."""
     support: list[Weighted] = [
@@ -208,6 +214,7 @@ def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
     return weigh(support, against)
 
 
+@read_once
 def inspection_report(evidence: CaseEvidence) -> Finding:
     """Find whether the buyer files an inspection report."""
     default = evidence_default(evidence, by=Speaker.BUYER)
@@ -217,6 +224,7 @@ def inspection_report(evidence: CaseEvidence) -> Finding:
     )
 
 
+@read_once
 def provenance(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether the seller proves where the goods come from: invoices, certificates, test reports."""
     kinds = (DocumentKind.PROVENANCE, DocumentKind.INVOICE, DocumentKind.INSPECTION_REPORT)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.evidence import CaseEvidence
+from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto
 from models.findings import AGREED_REMEDIES, PROPOSITIONS, read_findings
-from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, PhotoRole, Speaker, StatementLabel
 from tests.builders import build_case, build_evidence, happened, hours, said, signed
 
 BASE_RATE = 0.05  # what some propositions have before any evidence
@@ -97,6 +97,23 @@ def test_whatever_a_finding_rests_on_can_be_left_out(claim: Claim) -> None:
             left = read_findings(evidence.without(ref)).stated[name]
             assert ref not in left.supported_by, (name, ref)
             assert left.probability <= max(finding.probability, BASE_RATE), (name, ref)
+
+
+@pytest.mark.parametrize("claim", list(Claim))
+def test_what_was_read_once_never_stands_for_what_is_left_out(claim: Claim) -> None:
+    photos = (
+        ScoredPhoto("p1", PhotoRole.RECEIVED, "buyer", 0.8),
+        ScoredPhoto("p2", PhotoRole.BEFORE_SHIPPING, "seller", 0.1),
+    )
+
+    def evidence() -> CaseEvidence:
+        match = ListingMatch("p0", "p1", 0.6)
+        return build_evidence(full_case(claim=claim), *statements(), photos=photos, match=match)
+
+    whole = evidence()
+    read_findings(whole)
+    for ref in sorted(known_refs(whole) | {"p0|p1", "listing.promise_of_breakage_cover", "listing.description"}):
+        assert read_findings(whole.without(ref)) == read_findings(evidence().without(ref)), ref
 
 
 def test_receipt_is_confirmed_as_the_order_says() -> None:
