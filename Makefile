@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 DATA ?= ../shared/data
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test test-promises lint types train evaluate benchmark bench-desk bench-speed schema screenshots system-packages clean
+.PHONY: setup demo test test-promises lint types train evaluate benchmark loop bench-desk bench-speed schema screenshots system-packages clean
 
 setup: $(STAMP)
 
@@ -59,6 +59,10 @@ bench-desk: setup
 # Everything in docs/performance.md, about 20 minutes on two free cores; QUICK=1 takes a few, HUGE=1 an hour more.
 bench-speed: setup
 	$(BIN)/python -m bench.speed $(if $(QUICK),--quick) $(if $(HUGE),--huge)
+
+# A year of deciding and monthly retraining, simulated with and without each safeguard: docs/retraining-year.md.
+loop: setup
+	$(BIN)/evidence-train loop
 
 schema: setup
 	$(BIN)/evidence-train schema --out datasets/schema

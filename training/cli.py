@@ -144,6 +144,33 @@ def benchmark(
 
 
 @app.command()
+def loop(
+    model: ModelDir = None,
+    years: Annotated[int, typer.Option(help="Simulated years.", min=1)] = 3,
+    cases: Annotated[int, typer.Option(help="Cases a month.", min=100)] = 700,
+    workers: Annotated[int, typer.Option(help="Years lived through at a time.", min=1)] = 2,
+    out: Annotated[Path, typer.Option(help="The page; its plots lie in a folder of its name.")] = Path(
+        "docs/retraining-year.md"
+    ),
+) -> None:
+    """Simulate years of deciding and monthly retraining, with and without each safeguard, and write what each buys."""
+    from training.docket import Year
+    from training.year_report import live_years, write_page
+
+    started = datetime.now(UTC)
+    with reported():
+        lived = live_years(
+            Year(cases_a_month=cases),
+            n_years=years,
+            weights_dir=_model(model),
+            workers=workers,
+            progress=lambda line: console.print(line, style="dim", markup=False),
+        )
+        write_page(lived, out)
+    console.print(f"{out} written in {(datetime.now(UTC) - started).total_seconds() / 60:.0f} min")
+
+
+@app.command()
 def sensitivity(
     model: ModelDir = None,
     n_cases: Annotated[int, typer.Option("--cases", help="Simulated cases a row.", min=100)] = 1000,

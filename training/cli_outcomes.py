@@ -62,6 +62,10 @@ def retrain(
     seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
     simulated: Annotated[int, typer.Option(help="Simulated cases learned from besides.", min=300)] = 12_000,
     since: Since = None,
+    fine_tune_encoder: Annotated[
+        bool, typer.Option("--fine-tune-encoder", help="Also tune the whole text encoder, where the machine allows it.")
+    ] = False,
+    minutes: Annotated[float, typer.Option(help="How long tuning the encoder may take.", min=0)] = 120,
 ) -> None:
     """Train a challenger on outcomes, judge it against the champion and register it. Nothing is promoted."""
     from models.encoders import default_cache_dir
@@ -79,6 +83,7 @@ def retrain(
                 seed=seed,
                 n_simulated=simulated,
                 since=_day(since),
+                tune_minutes=minutes if fine_tune_encoder else None,
             ),
             progress=_say,
         )

@@ -53,6 +53,12 @@ class OutcomeTable:
             {name: values[kept] for name, values in self.slices.items()},
         )
 
+    def to_judge(self, *, frozen: Sequence[int], newest: Sequence[int]) -> "OutcomeTable":
+        """Return the table of these cases, with a slice that says which of both each is."""
+        judged = self.rows([*frozen, *newest])
+        judged.slices["judged"] = np.array(["frozen"] * len(frozen) + ["newest"] * len(newest), np.str_)
+        return judged
+
 
 def outcome_table(
     suggester: Suggester, decided: Sequence[DecidedCase], evidence: Sequence[CaseEvidence]

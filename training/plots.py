@@ -1,4 +1,4 @@
-"""Small SVG plots of the benchmark: reliability diagrams, ROC and learning curves.
+"""Small SVG plots: reliability diagrams, ROC and learning curves, a value over the months.
 
 The same figures give the same bytes. Knows nothing of what is plotted.
 """
@@ -75,6 +75,31 @@ def learning_curves(
         low, high = (np.array([getattr(point, side) for _, point in points]) for side in ("low", "high"))
         (line,) = axes.plot(x, y, marker="o", markersize=3, linewidth=1, label=name)
         axes.fill_between(x, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+    _save(figure, axes, path)
+
+
+def time_lines(
+    path: Path, lines: Mapping[str, Sequence[float]], *, events: Mapping[str, float], title: str, y_label: str
+) -> None:
+    """Draw a value a month for each name.
+
+    lines : by name, shape (n_months,), the first month is 1; events : by name, months passed until it happens
+    """
+    figure, axes = _canvas(title, "month", y_label)
+    figure.set_size_inches(6.4, 3.6)
+    for name, passed in events.items():
+        axes.axvline(passed + 0.5, color="0.75", linewidth=0.8, linestyle="--")
+        axes.annotate(
+            name,
+            (passed + 0.5, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(2, -8),
+            textcoords="offset points",
+            fontsize=6,
+            color="0.45",
+        )
+    for name, values in lines.items():
+        axes.plot(range(1, len(values) + 1), values, marker="o", markersize=2.5, linewidth=1, label=name)
     _save(figure, axes, path)
 
 

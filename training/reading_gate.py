@@ -82,6 +82,17 @@ def judge_reading(corrected: Told, reference: Told | None = None, *, seed: int =
     )
 
 
+def judge_unlearned(reference: Told, *, seed: int = 0) -> str | None:
+    """Return why a reading that can't be cross-validated may not replace the old one, None where it may.
+
+    reference : readers' labels that neither reading learned from
+    """
+    judged = compared("reference", *reference.mistakes, reference.groups, seed=seed)
+    if not judged.worse:
+        return None
+    return f"significantly more mistakes on what readers labelled, {judged.champion:.1%} became {judged.challenger:.1%}"
+
+
 def folds_by_group(groups: Sequence[str] | NDArray[np.str_], *, n_folds: int = _N_FOLDS) -> NDArray[np.intp]:
     """Return a fold for each row, groups whole, the largest dealt out first; fewer folds where there are few groups."""
     names, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)

@@ -5,35 +5,42 @@ known in its own module.
 """
 
 import copy
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from models.case_file import CaseFile
+from models.chat import ChatClassifier
 from models.domain import parse_case
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from models.vocabulary import PhotoRole
 from training.chat_corpus import LabelledConversation, read_cases, read_written
 from training.corrections import Learned
+from training.fine_tune import worse_for_readers
+from training.fit_chat import FittedChat
 from training.refit_damage import refit_damage
 from training.refit_listing import KnownPair, refit_listing
-from training.refit_statements import refit_statements
+from training.refit_statements import StatementRefit, refit_statements
 from training.snapshot import DecidedCase
 from training.written_cases import read_written_cases
 
 Progress = Callable[[str], None]
+Tune = Callable[[ChatClassifier], tuple[FittedChat, int]]
+"""Fits a chat classifier anew; the number is that of the messages it learned from."""
+TUNED = "encoder"
 
 
 @dataclass(frozen=True)
 class Readings:
     """What reads the evidence from now on, and what of it is new.
 
-    parts : by part (chat, damage, listing), what was learned and what was left
+    parts : by part (chat, damage, listing), what was learned and what was left; savers : how a part is written
     """
 
     suggester: Suggester
     parts: dict[str, Learned]
+    savers: Mapping[str, Callable[[Path], None]] = field(default_factory=dict)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -42,20 +49,20 @@ class Readings:
 
     def save(self, folder: Path) -> None:
         """Write the changed parts into a model folder, over the old ones."""
-        scorer = self.suggester.scorer
-        if not isinstance(scorer, EvidenceScorer):
-            return
-        savers = {"chat": scorer.chat.save, "damage": scorer.damage.save, "listing": scorer.listing.save}
         for part in self.changed:
-            savers[part](folder / part)
+            self.savers[part](folder / part)
 
 
 @dataclass(frozen=True)
 class ReadersLabels:
-    """What readers labelled without any machine, to judge by: whole chats, and pairs of photos."""
+    """What readers labelled without any machine, to judge by: whole chats, and pairs of photos.
+
+    unlearned : chats that no classifier was fitted on
+    """
 
     chats: Sequence[LabelledConversation] = ()
     pairs: Sequence[KnownPair] = ()
+    unlearned: Sequence[LabelledConversation] = ()
 
 
 def refit_readings(
@@ -65,17 +72,23 @@ def refit_readings(
     readers: Callable[[], ReadersLabels],
     seed: int,
     progress: Progress,
+    tune: Tune | None = None,
 ) -> Readings:
     """Return the champion's reading with every part that people's corrections improve in its place.
 
-    readers : asked for only where something was corrected
+    readers : asked for only where there is something to judge
+    tune : fits the chat classifier anew, encoder and all, in place of moving its heads
     """
     scorer = champion.scorer
-    if not isinstance(scorer, EvidenceScorer) or not any(one.corrections for one in teaching):
+    if not isinstance(scorer, EvidenceScorer) or not (tune or any(one.corrections for one in teaching)):
         return Readings(champion, {})
     progress("learning from what people corrected in chats and photos ...")
     known = readers()
-    chat = refit_statements(scorer.chat, teaching, reference=known.chats, seed=seed)
+    chat, save_chat = (
+        _tuned(scorer.chat, tune, known, seed=seed)
+        if tune
+        else _moved(refit_statements(scorer.chat, teaching, reference=known.chats, seed=seed))
+    )
     damage = refit_damage(scorer.damage, teaching, encoder=scorer.image_encoder, seed=seed)
     listing = refit_listing(scorer.listing, teaching, encoder=scorer.image_encoder, reference=known.pairs, seed=seed)
     parts: dict[str, Learned] = {"chat": chat, "damage": damage, "listing": listing}
@@ -84,7 +97,8 @@ def refit_readings(
             progress(f"{part}: learned {name} from {n_labels} labels")
         for name, why in found.left.items():
             progress(f"{part}: left {name} as it was, {why}")
-    readings = Readings(copy.copy(champion), parts)
+    savers = {"chat": save_chat, "damage": damage.classifier.save, "listing": listing.matcher.save}
+    readings = Readings(copy.copy(champion), parts, savers)
     if readings.changed:
         readings.suggester.scorer = EvidenceScorer(
             chat=chat.classifier,
@@ -94,6 +108,21 @@ def refit_readings(
             threads=scorer.threads,
         )
     return readings
+
+
+def _moved(refit: StatementRefit) -> tuple[StatementRefit, Callable[[Path], None]]:
+    return refit, refit.classifier.save
+
+
+def _tuned(
+    old: ChatClassifier, tune: Tune, readers: ReadersLabels, *, seed: int
+) -> tuple[StatementRefit, Callable[[Path], None]]:
+    """Return the tuned classifier, or the old one where readers' labels speak against it."""
+    fitted, n_messages = tune(old)
+    why = worse_for_readers(old, fitted.classifier, readers.unlearned, seed=seed)
+    if why is None:
+        return StatementRefit({TUNED: n_messages}, {}, fitted.classifier), fitted.save
+    return StatementRefit({}, {TUNED: why}, old), old.save
 
 
 def sample_labels(datasets_dir: Path) -> ReadersLabels:
@@ -111,7 +140,8 @@ def sample_labels(datasets_dir: Path) -> ReadersLabels:
         for truth in written.photos.values()
         if truth.matches_listing is not None
     ]
-    return ReadersLabels([*read_cases(samples), *read_written(datasets_dir / "written")], pairs)
+    unlearned = read_cases(samples)
+    return ReadersLabels([*unlearned, *read_written(datasets_dir / "written")], pairs, unlearned)
 
 
 def sample_files(samples: Path) -> list[CaseFile]:

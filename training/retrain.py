@@ -5,14 +5,13 @@ order of things; how to split, learn and judge is known elsewhere.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from pathlib import Path
-
-import numpy as np
 
 from models.case_file import CaseFile
 from models.errors import InputError
@@ -22,17 +21,18 @@ from models.registry import SHIPPED_DIR, RegisteredModel, load_suggester, verifi
 from models.suggester import CalibratedOn, Suggester
 from training.behaviour import failed_behaviour
 from training.config import DATASETS_DIR, SEED
+from training.fine_tune import Allowance, fine_tune, free_memory
 from training.fit_rulings import N_CALIBRATION, N_TRAIN, ruling_table
 from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
 from training.hold_out import LOCK_NAME, decided_since, draw_hold_out
-from training.outcome_table import OutcomeTable, outcome_table
+from training.outcome_table import outcome_table
 from training.photo_errors import load_photo_errors
-from training.readings import Readings, refit_readings, sample_files, sample_labels
+from training.readings import Readings, Tune, refit_readings, sample_files, sample_labels
 from training.refit_rulings import Refit, refit_rulings
 from training.simulate import SimulatedCase, simulate
 from training.snapshot import DecidedCase, read_snapshots
-from training.splits import Splits, split
+from training.splits import split
 from training.statement_pool import load_pool
 from training.suspects import suspects
 from training.tracking import Run, Tracking, only_one
@@ -49,6 +49,7 @@ class Retraining:
 
     snapshots : folders of outcomes; work_dir : for the lock and fetched models; n_simulated : cases simulated besides
     n_behaviour : simulated cases that the behaviour tests run on
+    tune_minutes : how long tuning the whole text encoder may take; None: it isn't tuned
     since : outcomes decided before this day (UTC) are not used; default: as the hold-out in force says
     load : turns a model folder into a Suggester; default: `load_suggester`
     """
@@ -62,6 +63,7 @@ class Retraining:
     n_simulated: int = N_TRAIN + N_CALIBRATION
     n_behaviour: int = 300
     since: date | None = None
+    tune_minutes: float | None = None
     datasets_dir: Path = DATASETS_DIR
     load: Loads | None = field(default=None, compare=False)
 
@@ -118,6 +120,7 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         readers=lambda: sample_labels(given.datasets_dir),
         seed=given.seed,
         progress=progress,
+        tune=_tuner(given, [decided[place] for place in splits.teach], progress),
     )
     reader = readings.suggester
     taught = outcome_table(reader, decided, _scored(reader, decided, progress)) if readings.changed else table
@@ -133,7 +136,7 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     behaviour = failed_behaviour(
         challenger, _simulated(given, champion_dir, given.n_behaviour, seed=given.seed + _BEHAVIOUR_SEED)
     )
-    judged = _judged(table, splits)
+    judged = table.to_judge(frozen=splits.frozen, newest=splits.newest)
     old = answers(champion.ruling, judged.X)
     new = answers(challenger.ruling, taught.rows(splits.judged).X)
     verdict = judge(judged, old, new, failed_behaviour=behaviour, seed=given.seed)
@@ -223,11 +226,19 @@ def _simulated(given: Retraining, folder: Path, n_cases: int, *, seed: int) -> l
     return simulate(n_cases, pool=pool, photo_errors=errors, seed=seed)
 
 
-def _judged(table: OutcomeTable, splits: Splits) -> OutcomeTable:
-    judged = table.rows(splits.judged)
-    parts = ["frozen"] * len(splits.frozen) + ["newest"] * len(splits.newest)
-    judged.slices["judged"] = np.array(parts, np.str_)
-    return judged
+def _tuner(given: Retraining, teaching: Sequence[DecidedCase], progress: Progress) -> Tune | None:
+    if given.tune_minutes is None:
+        return None
+    allowance = Allowance(free_memory(), given.tune_minutes)
+    return lambda chat: fine_tune(
+        chat,
+        teaching,
+        datasets_dir=given.datasets_dir,
+        cache_dir=given.cache_dir,
+        allowance=allowance,
+        threads=os.cpu_count() or 1,
+        progress=progress,
+    )
 
 
 def _write_challenger(given: Retraining, refit: Refit, readings: Readings, champion_dir: Path, out: Path) -> Path:
