@@ -208,10 +208,11 @@ def _page(
         "|---|---|---|---|",
     ]
     for arm in months:
-        worth = [one for lived in years.lived if (one := lived[arm].doubtful) is not None]
+        worth = [known for lived in years.lived if (known := lived[arm].doubtful) is not None]
         if worth:
             shares = [
-                _mean([getattr(one, name) for one in worth]) for name in ("wrong_taught", "wrong_listed", "bias_listed")
+                _mean([getattr(known, name) for known in worth])
+                for name in ("wrong_taught", "wrong_listed", "bias_listed")
             ]
             lines.append(f"| {arm} | " + " | ".join(shares) + " |")
     return "\n".join(lines) + "\n"
