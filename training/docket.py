@@ -127,7 +127,7 @@ def _practice(one: SimulatedCase, *, changed: bool) -> Ruling:
 
 
 def _in_market(evidence: CaseEvidence, place: int, n_cases: int, *, new: bool) -> Case:
-    """Return the case with a buyer and an order of its own; a seller has some twenty cases, all over the year."""
+    """Return the case with a buyer and an order of its own; a seller has some twenty on all platforms."""
     case, n_sellers = evidence.case, max(2, n_cases * _N_SELLERS_A_HUNDRED // 100)
     ids = {"order_id": f"O-{place}", "buyer_id": f"b-{place}", "seller_id": f"s-{place % n_sellers}"}
     listing = case.listing.model_copy(update={"category": NEW_CATEGORY}) if new else case.listing

@@ -86,7 +86,7 @@ def time_lines(
     lines : by name, shape (n_months,), the first month is 1; events : by name, months passed until it happens
     """
     figure, axes = _canvas(title, "month", y_label)
-    figure.set_size_inches(6.4, 3.6)
+    figure.set_size_inches(6.4, 4.2)
     for name, passed in events.items():
         axes.axvline(passed + 0.5, color="0.75", linewidth=0.8, linestyle="--")
         axes.annotate(
@@ -100,7 +100,7 @@ def time_lines(
         )
     for name, values in lines.items():
         axes.plot(range(1, len(values) + 1), values, marker="o", markersize=2.5, linewidth=1, label=name)
-    _save(figure, axes, path)
+    _save(figure, axes, path, legend_below=True)
 
 
 def _canvas(title: str, x_label: str, y_label: str) -> tuple[Any, Any]:
@@ -110,10 +110,12 @@ def _canvas(title: str, x_label: str, y_label: str) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _save(figure: Any, axes: Any, path: Path) -> None:
+def _save(figure: Any, axes: Any, path: Path, *, legend_below: bool = False) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):
-        if axes.get_legend_handles_labels()[1]:
+        if legend_below:
+            axes.legend(fontsize=7, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        elif axes.get_legend_handles_labels()[1]:
             axes.legend(fontsize=7)
         figure.tight_layout()
         figure.savefig(path, format="svg", metadata={"Date": None})

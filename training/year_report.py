@@ -204,7 +204,7 @@ def _page(
         "",
         "At the last retraining, the years' mean.",
         "",
-        "| arm | wrong among all labels taught | wrong among those listed | biased dismissals that are listed |",
+        "| arm | wrong among all labels taught | wrong among those listed | biased dismissals taught that are listed |",
         "|---|---|---|---|",
     ]
     for arm in months:
@@ -220,7 +220,7 @@ def _page(
 
 def _mean(shares: Sequence[float]) -> str:
     known = [share for share in shares if not np.isnan(share)]
-    return f"{np.mean(known):.0%}" if known else "none"
+    return f"{np.mean(known):.0%}" if known else "none taught"
 
 
 def _cell(figure: Figure) -> str:
