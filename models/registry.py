@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import shutil
 import tempfile
 import urllib.request
@@ -37,6 +38,8 @@ MODEL_NAME = "ruling"
 Alias = Literal["champion", "challenger"]
 _ANSWER_TIMEOUT_S = 5.0
 _MANIFEST = "manifest.json"
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _ALLOWED = (".safetensors", ".json")
 
 
@@ -190,12 +193,13 @@ class ModelRegistry:
             return _model_of(mlflow_client(self.uri).get_model_version(MODEL_NAME, str(number)))
 
     def all(self) -> list[RegisteredModel]:
-        """Return every model, the newest first."""
+        """Return every model, the newest first; versions that weren't registered here are left out."""
         if not self._exists():
             return []
         with asking(self.uri):
             found = mlflow_client(self.uri).search_model_versions(f"name='{MODEL_NAME}'")
-            return sorted(map(_model_of, found), key=lambda model: -model.number)
+            ours = [_model_of(version) for version in found if _is_ours(version)]
+            return sorted(ours, key=lambda model: -model.number)
 
     def register(self, folder: Path, *, run_id: str, gate_passed_against: int | None = None) -> RegisteredModel:
         """Keep a model folder with the run that made it. Raises WeightsError when the folder is not whole."""
@@ -345,7 +349,15 @@ def mlflow_client(uri: str) -> Any:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
+def _is_ours(found: Any) -> bool:
+    """Tell whether a version's tags are such as `register` writes: a digest that is none would be taken for a path."""
+    digest, against = found.tags.get("manifest_sha256", ""), found.tags.get("gate_passed_against", "0")
+    return bool(found.tags.get("model_version") and _DIGEST.fullmatch(digest) and _NUMBER.fullmatch(against))
+
+
 def _model_of(found: Any) -> RegisteredModel:
+    if not _is_ours(found):
+        raise RegistryError(f"version {found.version} of the registry wasn't registered by this program")
     tags = found.tags
     against = tags.get("gate_passed_against")
     return RegisteredModel(

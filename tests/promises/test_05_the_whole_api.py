@@ -33,7 +33,7 @@ CHECKS = [
 WHO = [*Role, None, Role.LEAD, Role.SERVICE]
 """Whose requests they are, None for a stranger; most is behind a lead's and a service's door."""
 ON_FILE = {"platform": "taobao", "case_id": EXAMPLE_CASE["case_id"], "photo_id": "p1"}
-SHORT, LONG = 2, 40
+SHORT, LONG = 2, 15
 
 
 @schemathesis.serializer("application/x-ndjson")

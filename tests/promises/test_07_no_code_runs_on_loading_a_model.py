@@ -4,6 +4,7 @@ Every poison would leave a canary file behind if anything in it ran. Model folde
 skops file is of a kind that is never loaded, whatever its types.
 """
 
+import hashlib
 import io
 import json
 import os
@@ -17,14 +18,22 @@ import pytest
 import skops.io
 
 from models.chat import ChatClassifier
-from models.errors import ReviewError
+from models.errors import RegistryError, ReviewError
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier
-from models.registry import SHIPPED_DIR, ModelRegistry, verified_manifest, write_manifest
+from models.registry import (
+    MODEL_NAME,
+    SHIPPED_DIR,
+    ModelRegistry,
+    mlflow_client,
+    verified_manifest,
+    write_manifest,
+)
 from models.ruling import RulingClassifier
 from serving.champion import ChampionKeeper
 from serving.house import House
-from tests.serving.test_champion import keeper, registry, three_models  # noqa: F401  fixtures
+from tests.registries import model_folder
+from tests.serving.test_champion import keeper  # noqa: F401  fixture
 
 
 class Canary:
@@ -123,7 +132,7 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, canary: Path) 
 @pytest.mark.parametrize("content", ["a pickle", "a skops file", "a torch archive"])
 def test_the_old_model_keeps_serving_when_the_new_one_is_poisoned(
     keeper: ChampionKeeper,  # noqa: F811
-    registry: ModelRegistry,  # noqa: F811
+    registry: ModelRegistry,
     scoring_house: House,
     canary: Path,
     content: str,
@@ -152,3 +161,71 @@ def test_the_old_model_keeps_serving_when_the_new_one_is_poisoned(
         (source / "manifest.json").write_bytes(manifest)
     assert (scoring_house.scoring.model_version, canary.exists()) == (first, False)
     measured(f"{content} in a promoted model: refused, canary absent, the old model at work")
+
+
+def slipped_in(registry: ModelRegistry, folder: Path, **tags: str) -> int:
+    """Make a folder champion past our own door, as somebody would who can write to the registry; return its number."""
+    client = mlflow_client(registry.uri)
+    run_id = client.create_run(client.get_experiment_by_name("test").experiment_id).info.run_id
+    client.log_artifacts(run_id, str(folder), "model")
+    digest = hashlib.sha256((folder / "manifest.json").read_bytes()).hexdigest()
+    version = client.create_model_version(
+        MODEL_NAME,
+        f"{client.get_run(run_id).info.artifact_uri}/model",
+        run_id,
+        tags={"model_version": "ruling/evil", "manifest_sha256": digest, **tags},
+    )
+    client.set_registered_model_alias(MODEL_NAME, "champion", version.version)
+    return int(version.version)
+
+
+MLMODEL = "flavors: {python_function: {loader_module: evil, code: code, data: evil.pkl, python_version: 3.11}}"
+
+
+@pytest.mark.parametrize("what", ["a pickle with its pins", "a pyfunc with its code", "skops with its pins"])
+def test_a_model_slipped_into_the_registry_runs_nothing_and_the_old_one_serves(
+    keeper: ChampionKeeper,  # noqa: F811
+    registry: ModelRegistry,
+    scoring_house: House,
+    tmp_path: Path,
+    canary: Path,
+    what: str,
+    measured: Callable[[str], None],
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+    evil = model_folder(tmp_path / "evil", seed=9)
+    if what == "a pyfunc with its code":
+        (evil / "code").mkdir()
+        (evil / "code" / "evil.py").write_text(f"import pathlib; pathlib.Path({str(canary)!r}).touch()")
+        (evil / "MLmodel").write_text(MLMODEL)
+        (evil / "evil.pkl").write_bytes(poison(canary))
+    else:
+        data = poison(canary) if what.startswith("a pickle") else foreign_skops()
+        (evil / "ruling" / "ruling.json").write_bytes(data)
+        pinned(evil)
+    number = slipped_in(registry, evil)
+    assert not keeper.look()
+    assert (scoring_house.scoring.model_version, canary.exists()) == (first, False)
+    assert scoring_house.store.audit_trail(subject=f"model:{number}")[0].action == "model_refused"
+    measured(f"{what}, slipped into the registry as champion: refused, canary absent, the old model at work")
+
+
+@pytest.mark.parametrize("digest", ["../photos", "../../x", "/var", "", "0" * 63, "0" * 63 + "/"])
+def test_a_digest_that_is_a_path_deletes_and_loads_nothing(
+    keeper: ChampionKeeper,  # noqa: F811
+    registry: ModelRegistry,
+    scoring_house: House,
+    tmp_path: Path,
+    digest: str,
+) -> None:
+    keeper.look()
+    first = scoring_house.scoring.model_version
+    (tmp_path / "photos").mkdir(exist_ok=True)
+    (tmp_path / "photos" / "kept").write_bytes(b"evidence")
+    slipped_in(registry, model_folder(tmp_path / "evil", seed=9), manifest_sha256=digest)
+    with pytest.raises(RegistryError, match="wasn't registered by this program"):
+        keeper.look()
+    assert scoring_house.scoring.model_version == first
+    assert (tmp_path / "photos" / "kept").read_bytes() == b"evidence"
+    assert [model.number for model in registry.all()] == [4, 3, 2, 1]
