@@ -3,6 +3,7 @@
 Knows nothing of what the tables mean.
 """
 
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -26,6 +27,12 @@ def alembic_config(connection: Connection | None = None) -> Config:
 
 def heads() -> list[str]:
     return list(ScriptDirectory.from_config(alembic_config()).get_heads())
+
+
+@cache
+def newest_revision() -> str:
+    """Return the revision of the schema that this code expects."""
+    return heads()[0]
 
 
 def current_revision(connection: Connection) -> str | None:

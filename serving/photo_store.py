@@ -6,6 +6,7 @@ harmless.
 
 import errno
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -98,6 +99,11 @@ class PhotoStore:
                 yield path
             elif path.name.startswith(_DRAFT) and path.stat().st_mtime < time.time() - _ABANDONED_S:
                 path.unlink(missing_ok=True)
+
+    def free_bytes(self) -> int:
+        """Return the room left on the disk of the folder, or of the nearest one above that is there."""
+        there = next(folder for folder in (self.directory, *self.directory.absolute().parents) if folder.is_dir())
+        return shutil.disk_usage(there).free
 
     def check_writable(self) -> None:
         """Raise OSError when no file can be written."""

@@ -8,7 +8,7 @@ import time
 import uuid
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -54,6 +54,20 @@ class Figures:
         self.cases = Gauge("evidence_review_cases", "Cases by status.", ["status"], registry=self.registry)
         self.open_jobs = Gauge("evidence_review_open_jobs", "Scoring jobs not done.", registry=self.registry)
         self.outbox = Gauge("evidence_review_outbox_messages", "Messages by state.", ["state"], registry=self.registry)
+        self.oldest_job = Gauge(
+            "evidence_review_oldest_open_job_seconds",
+            "How long the oldest scoring job that is due has waited; 0 when none is.",
+            registry=self.registry,
+        )
+        self.oldest_message = Gauge(
+            "evidence_review_oldest_waiting_message_seconds",
+            "How long the oldest message in the outbox has waited; 0 when none does.",
+            registry=self.registry,
+        )
+        self.free_bytes = Gauge(
+            "evidence_review_photo_folder_free_bytes", "Room left for photos.", registry=self.registry
+        )
+        ProcessCollector(registry=self.registry)
         self.model_loaded = Gauge("evidence_review_model_loaded", "1 if a model is loaded.", registry=self.registry)
 
 

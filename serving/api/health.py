@@ -1,5 +1,6 @@
 """Is the service alive, can it do its work, and its figures."""
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import structlog
@@ -40,7 +41,7 @@ def live() -> Alive:
 
 @router.get("/health/ready", responses={503: {"model": Readiness, "description": "Database or photo folder fail."}})
 def ready(house: HouseDep, response: Response) -> Readiness:
-    """What works: the database answers, the photo folder can be written, a model is loaded."""
+    """What works: the database answers in the schema of this program, photos can be written, a model is loaded."""
     database, photos = _database_answers(house), _photos_writable(house)
     model = house.scoring.suggester is not None
     works = database and photos
@@ -73,8 +74,15 @@ def metrics(house: HouseDep, person: MaybePerson, request: Request) -> Response:
     for state, n_messages in house.store.outbox.counts().items():
         figures.outbox.labels(state).set(n_messages)
     figures.open_jobs.set(house.store.count_open_jobs())
+    figures.oldest_job.set(_age_s(house.store.oldest_job_due_at()))
+    figures.oldest_message.set(_age_s(house.store.outbox.oldest_waiting_at()))
+    figures.free_bytes.set(house.photos.free_bytes())
     figures.model_loaded.set(house.scoring.suggester is not None)
     return Response(generate_latest(figures.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _age_s(since: datetime | None) -> float:
+    return max(0.0, (datetime.now(UTC) - since).total_seconds()) if since is not None else 0.0
 
 
 def _database_answers(house: House) -> bool:

@@ -14,7 +14,7 @@ from models.domain import Case, Decision, DecisionDraft, Suggestion
 from models.vocabulary import Claim
 from serving.audit import Action, AuditEvent, AuditHead, Broken, Verified
 from serving.desk_records import Correction, NoticeText
-from serving.migration import upgrade
+from serving.migration import current_revision, newest_revision, upgrade
 from serving.policy import DeskPolicy
 from serving.records import (
     CaseKey,
@@ -33,6 +33,7 @@ from serving.records import (
     User,
     WithdrawalDraft,
 )
+from serving.refusals import StorageError
 from serving.store import (
     cases,
     corrections,
@@ -92,9 +93,10 @@ class Store:
             pass
 
     def ping(self) -> None:
-        """Raise when the database doesn't answer."""
+        """Raise StorageError when the database doesn't answer, or not in the schema that this program knows."""
         with self.database.read() as connection:
-            queue.counts(connection)
+            if current_revision(connection) != newest_revision():
+                raise StorageError("the database has the schema of another version of this program")
 
     def close(self) -> None:
         self.database.close()
@@ -271,6 +273,10 @@ class Store:
                 actor=f"system:{worker}",
                 at=at,
             )
+
+    def oldest_job_due_at(self) -> datetime | None:
+        with self.database.read() as connection:
+            return jobs.oldest_due_at(connection, at=_now())
 
     def count_open_jobs(self) -> int:
         with self.database.read() as connection:

@@ -144,6 +144,14 @@ def give_back(connection: Connection, job: Leased, *, at: datetime) -> None:
         raise LeaseLostError(job.job_id)
 
 
+def oldest_due_at(connection: Connection, *, at: datetime) -> datetime | None:
+    """Return since when the scoring job has been due that has waited longest and isn't done; None if none is due."""
+    query = sa.select(sa.func.min(jobs.c.run_after)).where(
+        jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased")), jobs.c.run_after <= at
+    )
+    return connection.execute(query).scalar_one()
+
+
 def count_open(connection: Connection) -> int:
     """Return how many scoring jobs wait or are held."""
     open_ones = jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased"))

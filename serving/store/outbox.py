@@ -74,6 +74,12 @@ class Outbox:
             rows = connection.execute(sa.select(outbox.c.state, sa.func.count()).group_by(outbox.c.state))
             return {"waiting": 0, "delivered": 0, "failed": 0} | {row[0]: int(row[1]) for row in rows}
 
+    def oldest_waiting_at(self) -> datetime | None:
+        """Return since when the oldest message waits, None when none does."""
+        with self.database.read() as connection:
+            query = sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == "waiting")
+            return connection.execute(query).scalar_one()
+
     def _end(self, message: Message, **values: object) -> None:
         with self.database.alter() as connection:
             connection.execute(
