@@ -14,7 +14,7 @@ from typing import TypeVar
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
-from models.domain import Case, Document, Listing, LogisticsEvent, ProcedureEvent
+from models.domain import Case, Decision, Document, Listing, LogisticsEvent, ProcedureEvent
 from models.errors import InputError
 from models.personal_addresses import personal_addresses
 from models.personal_names import personal_names
@@ -125,6 +125,16 @@ def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
             "documents": tuple(_masked_note(document, sealer) for document in case.documents),
         }
     )
+
+
+def masked_decision(decision: Decision) -> Decision:
+    """Return the decision with every text that a person wrote in it masked."""
+    request = decision.request
+    if request is not None:
+        text = request.text.model_copy(update={"zh": mask(request.text.zh), "en": mask(request.text.en)})
+        request = request.model_copy(update={"what": mask(request.what), "text": text})
+    written = {"reason": mask(decision.reason), "distinguishes": mask(decision.distinguishes), "request": request}
+    return decision.model_copy(update=written)
 
 
 def emptied_case(case: Case, *, case_id: str) -> Case:

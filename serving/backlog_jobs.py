@@ -24,6 +24,7 @@ import structlog
 from pydantic import AwareDatetime, ValidationError
 
 from models.domain import Frozen
+from models.privacy import mask
 from serving.backlog.summary import Summary
 from serving.backlog.waiting import SNAPSHOT_NAME
 from serving.backlog.writing import OutputFolder
@@ -232,7 +233,7 @@ class BacklogJobs:
                 threading.Event().wait(0.1)
         if process.returncode not in (0, 130, -signal.SIGKILL) and not (folder / _CANCELLED).exists():
             words = " ".join((folder / "said.txt").read_text(encoding="utf-8", errors="replace").split())
-            _write(folder / _FAILED, words[-_LONGEST_REASON:].encode() or b"no reason was given")
+            _write(folder / _FAILED, mask(words[-_LONGEST_REASON:]).encode() or b"no reason was given")
         log.info("backlog_ended", job=job.job_id, status=process.returncode)
 
     def _state(self, folder: Path) -> tuple[JobState, str | None, Summary | None]:

@@ -26,6 +26,7 @@ def taobao(
 ) -> None:
     """Make cases of Taobao refunds that wait for the platform's ruling; report every other one with its reason."""
     from models.errors import ReviewError
+    from models.privacy import mask
     from serving.taobao import import_refunds
 
     console = Console(stderr=True)
@@ -40,7 +41,7 @@ def taobao(
                     cases.write(found.case.model_dump_json() + "\n")
                 else:
                     n_refused += 1
-                    row = {"line": found.place, "case_id": found.case_id, "reason": found.reason}
+                    row = {"line": found.place, "case_id": found.case_id, "reason": mask(found.reason or "")}
                     refused.write(json.dumps(row, ensure_ascii=False) + "\n")
             for written in (cases, refused):
                 written.flush()

@@ -78,7 +78,7 @@ def import_outcomes(
                 raise InputError("the case has an outcome already", field="case_id")
             taken[case.platform, case.case_id] = (outcome.model_copy(update={"platform": case.platform}), case)
         except InputError as error:
-            refused.append(Refusal(line, case_id, written_out(str(error))))
+            refused.append(Refusal(line, case_id, mask(written_out(str(error)))))
     directory.mkdir(parents=True, exist_ok=True)
     report = directory / "refused.jsonl"
     write_rows(report, [vars(one) for one in refused])

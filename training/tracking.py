@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import RegistryError
+from models.privacy import mask
 from models.registry import ModelRegistry, asking, mlflow_client
 
 EXPERIMENT = "dispute-evidence-review"
@@ -158,7 +159,7 @@ def _hold_out(client: Any, run: Any) -> HoldOut:
 def _end_failed(client: Any, run_id: str, problem: str) -> None:
     """A server that went away can't be told; the next run on this machine will tell it."""
     try:
-        client.set_tag(run_id, "problem", problem[:_LONGEST])
+        client.set_tag(run_id, "problem", mask(problem)[:_LONGEST])
         client.set_terminated(run_id, "FAILED")
     except Exception:
         return

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
 from models.domain import Frozen, Identifier
+from models.privacy import masked_decision
 from models.vocabulary import Claim, Platform
 from serving.api.documents import json_body_of
 from serving.deps import Auditor, JsonBody, Lead, StoreDep, parse_draft
@@ -67,8 +68,12 @@ def export_decisions(
     claim: Claim | None = None,
     platform: Platform | None = None,
 ) -> StreamingResponse:
-    """Stream every decision, standing or not, as CSV (cells that look like formulas are quoted) or JSON Lines."""
-    rows = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform))
+    """Stream every decision, standing or not, as CSV (cells that look like formulas are quoted) or JSON Lines.
+
+    Personal data in reasons and requests is masked; they can be read whole on the case's page.
+    """
+    found = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform))
+    rows = (row.model_copy(update={"decision": masked_decision(row.decision)}) for row in found)
     body, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")
     headers = {"Content-Disposition": f'attachment; filename="decisions.{format}"'}
     return StreamingResponse(body, media_type=kind, headers=headers)

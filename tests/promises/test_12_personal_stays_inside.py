@@ -2,25 +2,32 @@
 
 import json
 import logging
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import structlog
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
-from models.domain import DecisionDraft
-from models.vocabulary import Ruling
+from models.domain import DecisionDraft, EvidenceAsk, RequestText
+from models.errors import InputError
+from models.vocabulary import Party, Ruling
 from serving.backlog.chunk import refused_in_scoring
 from serving.backlog.reading import Entry, Place
+from serving.backlog_jobs import BacklogJobs
+from serving.cli import app
 from serving.export import export_outcomes
 from serving.house import House
 from serving.logs import configure_logs
 from serving.records import CaseKey, Role
 from tests.builders import build_case, hours
 from tests.serving.conftest import headers_of, user_of
+from training import tracking
 from training.config import DATASETS_DIR
 from training.evaluate_privacy import PrivacyLine, measure_privacy, read_lines
+from training.import_outcomes import import_outcomes
 
 LINES = read_lines(DATASETS_DIR / "privacy" / "lines.jsonl")
 SECRETS = ("13812345678", "11010519491231002X", "4111111111111111", "zhang@example.com", "王小明", "世纪大道100号")
@@ -78,6 +85,69 @@ def test_an_export_for_training_holds_nothing_personal(house: House) -> None:
     folder = exported(house, [TEXT])
     written = "".join(path.read_text(encoding="utf-8") for path in folder.glob("*.json*"))
     assert [secret for secret in (*SECRETS, '"b-1"', '"s-1"') if secret in written] == []
+
+
+def test_the_log_of_decisions_holds_nothing_personal(client: TestClient, house: House) -> None:
+    exported(house, [TEXT])
+    case = build_case(case_id="T-2")
+    house.store.take_in(case, by=user_of(house, Role.SERVICE))
+    asked = EvidenceAsk(party=Party.BUYER, what=TEXT, text=RequestText(zh=TEXT, en=TEXT))
+    draft = DecisionDraft(ruling=Ruling.REQUEST_EVIDENCE, reason=TEXT, distinguishes=TEXT, request=asked)
+    key = CaseKey(case.platform, case.case_id)
+    house.store.decide(key, draft, by=user_of(house, Role.ARBITRATOR), input_digest="sha256:0")
+    for form in ("csv", "jsonl"):
+        told = client.get(f"/api/v1/decisions/export?format={form}", headers=headers_of(house, Role.LEAD)).text
+        assert "T-2" in told
+        assert [secret for secret in SECRETS if secret in told] == []
+
+
+def test_why_a_backlog_failed_names_nobody(house: House, tmp_path: Path) -> None:
+    command = (sys.executable, "-c", f"import sys; sys.exit({TEXT!r})")
+    backlogs = BacklogJobs(tmp_path / "backlogs", command=command)
+    job = backlogs.create(by="li", rows=b"{}")
+    backlogs.run_next(is_stopping=lambda: False)
+    ended = backlogs.find(job.job_id)
+    assert ended.reason is not None
+    assert "[phone]" in ended.reason
+    assert [secret for secret in SECRETS if secret in ended.reason] == []
+
+
+def test_reports_of_refused_imports_name_nobody(tmp_path: Path) -> None:
+    (tmp_path / "cases.jsonl").write_text(build_case().model_dump_json(), encoding="utf-8")
+    row = {"case_id": "TB-1", "ruling": TEXT}
+    (tmp_path / "table.jsonl").write_text(json.dumps(row), encoding="utf-8")
+    (tmp_path / "mapping.yaml").write_text("values: {ruling: {x: refund}}", encoding="utf-8")
+    with pytest.raises(InputError):
+        import_outcomes(
+            tmp_path / "table.jsonl",
+            cases=tmp_path / "cases.jsonl",
+            mapping=tmp_path / "mapping.yaml",
+            directory=tmp_path / "out",
+        )
+    refund = {"refund_id": "R-1", "reason": TEXT}
+    (tmp_path / "refunds.jsonl").write_text(json.dumps(refund), encoding="utf-8")
+    told = CliRunner().invoke(app, ["import", "taobao", str(tmp_path / "refunds.jsonl"), "--out", str(tmp_path / "tb")])
+    assert told.exit_code == 0
+    for report in (tmp_path / "out" / "refused.jsonl", tmp_path / "tb" / "refused.jsonl"):
+        written = report.read_text(encoding="utf-8")
+        assert written.strip()
+        assert [secret for secret in SECRETS if secret in written] == []
+
+
+def test_what_is_tracked_of_a_failed_retraining_names_nobody() -> None:
+    told: dict[str, str] = {}
+
+    class Server:
+        def set_tag(self, run_id: str, key: str, value: str) -> None:
+            told[key] = value
+
+        def set_terminated(self, run_id: str, status: str) -> None:
+            told["status"] = status
+
+    tracking._end_failed(Server(), "run", TEXT)
+    assert told["status"] == "FAILED"
+    assert "[phone]" in told["problem"]
+    assert [secret for secret in SECRETS if secret in told["problem"]] == []
 
 
 @pytest.mark.long
