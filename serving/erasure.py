@@ -114,7 +114,7 @@ class Eraser:
             reason=reason,
             under_way_too=under_way_too,
         )
-        if not (done.n_cases or done.left or done.jobs or done.jobs_left or done.revoked):
+        if not (done.n_cases or done.n_photos or done.left or done.jobs or done.jobs_left or done.revoked):
             raise UnknownError("case or party", f"{target.platform}/{target.name}")
         return done
 

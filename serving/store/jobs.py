@@ -149,7 +149,8 @@ def oldest_due_at(connection: Connection, *, at: datetime) -> datetime | None:
     query = sa.select(sa.func.min(jobs.c.run_after)).where(
         jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased")), jobs.c.run_after <= at
     )
-    return connection.execute(query).scalar_one()
+    oldest: datetime | None = connection.execute(query).scalar_one()
+    return oldest
 
 
 def count_open(connection: Connection) -> int:

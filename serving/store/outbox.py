@@ -78,7 +78,8 @@ class Outbox:
         """Return since when the oldest message waits, None when none does."""
         with self.database.read() as connection:
             query = sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == "waiting")
-            return connection.execute(query).scalar_one()
+            oldest: datetime | None = connection.execute(query).scalar_one()
+            return oldest
 
     def _end(self, message: Message, **values: object) -> None:
         with self.database.alter() as connection:

@@ -1,6 +1,7 @@
 """What is erased is in no file any more: not in the database's own, nor in photos, backlogs or exported outcomes."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from models.vocabulary import Platform, Ruling
 from serving.api.documents import EXAMPLE_DECISION
 from serving.app import create_app
 from serving.audit import Verified
+from serving.auth import SESSION_COOKIE
 from serving.erasure import Target
 from serving.export import export_outcomes
 from serving.house import House
@@ -75,6 +77,41 @@ def test_what_is_left_says_only_how_a_case_of_that_kind_was_ruled(whole: TestCli
     assert after.model_copy(update={"since": before.since}) == before
     assert whole.get(ONE, headers=lead).status_code == 404
     assert whole.get(f"{OTHER}/photos/p1?size=original", headers=lead).content == photo_bytes(seed=1)
+
+
+def test_the_page_of_an_erased_case_shows_what_is_left_and_offers_nothing(
+    whole: TestClient, scoring_house: House
+) -> None:
+    house = scoring_house
+    house.eraser().erase(Target(*KEY), by="test-lead", reason="asked")
+    link = house.gatekeeper.make_link(user_of(house, Role.LEAD), by="system:test")
+    whole.cookies.set(SESSION_COOKIE, house.gatekeeper.sign_in_by_link(link))
+    queue = whole.get("/?status=erased")
+    path = re.search(r"/cases/taobao/erased-\w+", queue.text)
+    assert path is not None
+    page = whole.get(path[0])
+    assert page.status_code == 200
+    assert "内容已删除" in page.text
+    assert "/withdraw" not in page.text
+    assert "/appeal" not in page.text
+
+
+def test_an_erasure_that_was_cut_off_is_ended_by_the_same_call(
+    whole: TestClient, scoring_house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eraser = scoring_house.eraser()
+
+    def cut_off() -> bool:
+        raise KeyboardInterrupt
+
+    for part, name in ((scoring_house.photos, "remove_unnamed"), (scoring_house.store.erasures, "scrub")):
+        with monkeypatch.context() as now:
+            now.setattr(part, name, lambda *_: cut_off())
+            with pytest.raises(KeyboardInterrupt):
+                eraser.erase(Target(*KEY), by="test-lead", reason="asked")
+    with pytest.raises(UnknownError):
+        eraser.erase(Target(*KEY), by="test-lead", reason="asked")
+    assert held(scoring_house, tmp_path) == {}
 
 
 def test_nothing_more_can_be_done_with_an_erased_case(whole: TestClient, scoring_house: House) -> None:
