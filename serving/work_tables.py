@@ -16,6 +16,7 @@ jobs = sa.Table(
     sa.Column("fence", sa.BigInteger, nullable=False),
     sa.Column("worker", sa.String(128), nullable=True),
     sa.Column("run_after", UtcTime, nullable=False),
+    sa.Column("due_at", UtcTime, nullable=True),
     sa.Column("leased_until", UtcTime, nullable=True),
     sa.Column("problem", sa.Text, nullable=True),
     sa.Column("created_at", UtcTime, nullable=False),

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 from serving.records import ScoreJob
 from serving.refusals import LeaseLostError
 from serving.store import clock
-from serving.tables import jobs
+from serving.tables import cases, jobs
 
 SCORE = "score"
 _LONGEST_WAIT = timedelta(hours=1)
@@ -32,7 +32,9 @@ def _subject(case_key: int) -> str:
 
 
 def ask_score(connection: Connection, *, case_key: int, version: int, at: datetime, delay_s: float = 0) -> None:
-    """Ask for a suggestion on a version. What waits for an older version of the case is dropped."""
+    """Ask for a suggestion on a version, wanted before the case's clock runs out. What waits for an older version of
+    the case is dropped.
+    """
     drop_waiting(connection, case_key=case_key, at=at)
     connection.execute(
         jobs.insert().values(
@@ -43,6 +45,7 @@ def ask_score(connection: Connection, *, case_key: int, version: int, at: dateti
             attempts=0,
             fence=0,
             run_after=at + timedelta(seconds=delay_s),
+            due_at=sa.select(cases.c.due_at).where(cases.c.id == case_key).scalar_subquery(),
             created_at=at,
         )
     )
@@ -62,7 +65,9 @@ def forget(connection: Connection, *, case_key: int) -> None:
 
 
 def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) -> ScoreJob | None:
-    """Take the oldest scoring job that is due, or whose holder's lease ran out; None when there is none."""
+    """Take the scoring job whose case's clock runs out first, among those that may run or whose holder's lease ran
+    out; None when there is none.
+    """
     row = take(connection, SCORE, worker=worker, at=at, lease_s=lease_s)
     if row is None:
         return None
@@ -73,9 +78,10 @@ def lease(connection: Connection, *, worker: str, at: datetime, lease_s: float) 
 def take(
     connection: Connection, kind: str, *, worker: str, at: datetime, lease_s: float, take_over: bool = True
 ) -> Row[Any] | None:
-    """Lease the oldest due job of a kind and return its row as it was before; its fence and attempts rise by one.
+    """Lease the job of a kind that is wanted first and return its row as it was before; its fence and attempts rise by
+    one. A job that nothing waits for is wanted from the time it may run.
 
-    take_over : whether a job whose holder's lease ran out counts as due
+    take_over : whether a job whose holder's lease ran out may run
     """
     due = sa.and_(jobs.c.state == "waiting", clock.is_due(jobs.c.run_after, at=at, longest=_LONGEST_WAIT))
     if take_over:
@@ -85,7 +91,7 @@ def take(
     query = (
         sa.select(jobs)
         .where(jobs.c.kind == kind, due)
-        .order_by(jobs.c.run_after, jobs.c.id)
+        .order_by(sa.func.coalesce(jobs.c.due_at, jobs.c.run_after), jobs.c.run_after, jobs.c.id)
         .limit(1)
         .with_for_update(skip_locked=True)
     )

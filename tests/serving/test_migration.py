@@ -15,7 +15,7 @@ from serving.migration import alembic_config, current_revision, downgrade, heads
 from serving.records import Role
 from serving.store import Store
 from serving.store.database import Database
-from serving.tables import cases, metadata
+from serving.tables import cases, jobs, metadata
 from tests.builders import build_case, hours, signed
 from tests.serving.conftest import user_of
 from tests.serving.used import KEY, use_everything
@@ -41,6 +41,18 @@ def test_going_down_leaves_nothing_and_up_again_works(tmp_path: Path) -> None:
         assert current_revision(connection) is None
     store.migrate()
     assert store.counts()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+def test_scores_asked_for_before_are_wanted_by_their_cases_clocks(house: House) -> None:
+    house.store.take_in(build_case(), by=user_of(house, Role.SERVICE))
+    with house.store.database.alter() as connection:
+        downgrade(connection, to="0009_one_retraining")
+    house.store.migrate()
+    with house.store.database.read() as connection:
+        due = connection.execute(sa.select(cases.c.due_at)).scalar_one()
+        assert due is not None
+        assert connection.execute(sa.select(jobs.c.due_at)).scalar_one() == due
 
 
 @pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)

@@ -15,7 +15,7 @@ from serving.refusals import LeaseLostError, ModelAbsentError
 from serving.scoring import Scoring
 from serving.store import jobs
 from serving.worker import ScoringWorker
-from tests.builders import build_case
+from tests.builders import build_case, hours
 from tests.serving.conftest import user_of
 
 KEY = CaseKey(build_case().platform, "TB-1")
@@ -67,6 +67,14 @@ def test_a_case_is_scored_once(scoring_house: House, case: Case) -> None:
     assert (view.suggestion_state, view.suggestion and view.suggestion.model_version) == ("ready", "ruling/test")
     assert not worker.work_once()
     assert scoring_house.store.count_open_jobs() == 0
+
+
+def test_the_case_whose_clock_runs_out_first_is_scored_first(scoring_house: House, filer: User) -> None:
+    for case_id, opened in (("TB-late", 60), ("TB-soon", 20), ("TB-later", 90)):
+        scoring_house.store.take_in(build_case(case_id=case_id, opened_at=hours(opened)), by=filer)
+    keys = [lease(scoring_house).case_key for _ in range(3)]
+    versions = [scoring_house.store.version_by_key(key, 1).case.case_id for key in keys]
+    assert versions == ["TB-soon", "TB-late", "TB-later"]
 
 
 def test_a_leased_job_is_nobody_elses(scoring_house: House, case: Case) -> None:
