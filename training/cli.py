@@ -146,8 +146,8 @@ def benchmark(
 @app.command()
 def loop(
     model: ModelDir = None,
-    years: Annotated[int, typer.Option(help="Simulated years.", min=1)] = 3,
-    cases: Annotated[int, typer.Option(help="Cases a month.", min=100)] = 700,
+    years: Annotated[int, typer.Option(help="Simulated years.", min=1)] = 2,
+    cases: Annotated[int, typer.Option(help="Cases a month.", min=100)] = 400,
     workers: Annotated[int, typer.Option(help="Years lived through at a time.", min=1)] = 2,
     out: Annotated[Path, typer.Option(help="The page; its plots lie in a folder of its name.")] = Path(
         "docs/retraining-year.md"

@@ -40,7 +40,7 @@ class Year:
     """
 
     n_months: int = 12
-    cases_a_month: int = 700
+    cases_a_month: int = 400
     rule_change_day: int = 90
     new_category_day: int = 180
     new_category_share: float = 0.25
