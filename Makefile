@@ -58,7 +58,7 @@ bench-desk: setup
 
 # Everything in docs/performance.md, about 20 minutes on two free cores; QUICK=1 takes a few, HUGE=1 an hour more.
 bench-speed: setup
-	$(BIN)/python -m bench.speed $(if $(QUICK),--quick) $(if $(HUGE),--huge)
+	OMP_NUM_THREADS=1 $(BIN)/python -m bench.speed $(if $(QUICK),--quick) $(if $(HUGE),--huge)
 
 # A year of deciding and monthly retraining, simulated with and without each safeguard: docs/retraining-year.md.
 loop: setup

@@ -8,7 +8,6 @@ a backlog is: each holds one chunk. Knows nothing of speed.
 import argparse
 import json
 import multiprocessing
-import resource
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -77,10 +76,10 @@ def run_bounded(n_cases: int) -> dict[str, float]:
 def _run(n_cases: int, row: Row, model_version: str) -> dict[str, float]:
     with folder() as place:
         backlog = _write(place, n_cases)
-        before_mb, began = _peak_mb(), time.perf_counter()
+        before_mb, began = peak_mb(), time.perf_counter()
         summary = score_backlog(str(backlog), out=place / "out", engine=OneSuggestion(row, model_version=model_version))
         wall_s = time.perf_counter() - began
-    return {"n_cases": summary.n_scored, "wall_s": wall_s, "peak_mb": _peak_mb(), "before_mb": before_mb}
+    return {"n_cases": summary.n_scored, "wall_s": wall_s, "peak_mb": peak_mb(), "before_mb": before_mb}
 
 
 def _one_row() -> tuple[Row, str]:
@@ -98,8 +97,10 @@ def _write(place: Path, n_cases: int) -> Path:
     return path
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_000
+def peak_mb() -> float:
+    """Return this process's peak memory; `getrusage` would give its parent's where that was larger."""
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) / 1_000 for line in lines if line.startswith("VmHWM:"))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """The least that decoding and the encoders could cost on this machine, and what each stage costs over it.
 
-The floor of an encoder is its multiply-adds at the rate of this machine's own matrix product (numpy, float32, one
-thread) in the same shapes. The chat encoder multiplies in 8 bits, so it may lie below its float32 floor. Knows nothing
-of backlogs or of the service.
+The floor of an encoder is its multiply-adds at the rate of this machine's own matrix product in the same shapes and
+type on one thread: numpy's in float32, and onnxruntime's in 8 bits for what the chat encoder multiplies by weights.
+Knows nothing of backlogs or of the service.
 """
 
 import io
@@ -18,10 +18,11 @@ from models.case_file import CaseFile
 from models.encoders import PHOTO_SIDE, load_image_model
 from models.evidence import CaseEvidence
 from models.images import open_photo
+from models.int8 import OPSET
 from models.scorer import EvidenceScorer, conversation
 from models.suggester import Suggester
 
-_LAYERS, _HIDDEN, _FEED_FORWARD = 12, 384, 1536
+_LAYERS, _HIDDEN, _HEADS, _FEED_FORWARD = 12, 384, 12, 1536
 
 
 def cpu_s(act: Callable[[], object]) -> float:
@@ -41,10 +42,31 @@ def gemm_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> floa
     return rows * inner * columns * n_times / seconds
 
 
-def text_multiply_adds(n_tokens: int) -> int:
-    """Return the multiply-adds of the chat encoder on one window."""
+def int8_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> float:
+    """Return multiply-adds a CPU second of onnxruntime's bare 8-bit product of these shapes: the best of three."""
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    weights = rng.integers(-127, 128, (inner, columns)).astype(np.int8)
+    state = helper.make_tensor_value_info("state", TensorProto.UINT8, [rows, inner])
+    result = helper.make_tensor_value_info("result", TensorProto.INT32, [rows, columns])
+    product = helper.make_node("MatMulInteger", ["state", "weights"], ["result"])
+    graph = helper.make_graph([product], "product", [state], [result], [numpy_helper.from_array(weights, "weights")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    given = {"state": rng.integers(0, 256, (rows, inner)).astype(np.uint8)}
+    session.run(None, given)
+    seconds = min(cpu_s(lambda: [session.run(None, given) for _ in range(n_times)]) for _ in range(3))
+    return rows * inner * columns * n_times / seconds
+
+
+def text_multiply_adds(n_tokens: int) -> tuple[int, int]:
+    """Return the multiply-adds of the chat encoder on one window: by weights, and of attention."""
     weights = 4 * _HIDDEN * _HIDDEN + 2 * _HIDDEN * _FEED_FORWARD
-    return _LAYERS * (n_tokens * weights + 2 * n_tokens * n_tokens * _HIDDEN)
+    return _LAYERS * n_tokens * weights, _LAYERS * 2 * n_tokens * n_tokens * _HIDDEN
 
 
 def image_multiply_adds() -> int:
@@ -99,12 +121,13 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
                 image.load()
 
     mean_length = round(sum(lengths) / len(lengths))
-    text_rate = gemm_rate(mean_length * 4, _HIDDEN, _FEED_FORWARD)
+    by_weights, attention = (sum(each) for each in zip(*map(text_multiply_adds, lengths), strict=True))
+    attention_rate = gemm_rate(mean_length, _HIDDEN // _HEADS, mean_length, n_times=300)
     image_rate = gemm_rate(28 * 28, 112, 672)
     floors = {
         "decode": cpu_s(decode_alone),
         "image encoder": len(photos) * image_multiply_adds() / image_rate,
-        "chat": sum(map(text_multiply_adds, lengths)) / text_rate,
+        "chat": by_weights / int8_rate(mean_length, _HIDDEN, _FEED_FORWARD) + attention / attention_rate,
     }
     times = {
         "decode": cpu_s(lambda: [open_photo(data, needed_side=PHOTO_SIDE) for data in photos]),

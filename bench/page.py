@@ -160,8 +160,8 @@ def _floor(figures: dict[str, Any]) -> str:
     return (
         "## By stage, over the floor\n\n"
         "A mixed case, CPU on one thread. Floor of decoding: Pillow's reduced decode alone. Floor of an encoder: its\n"
-        "multiply-adds at the rate of numpy's float32 product in such shapes; the chat encoder multiplies in 8 bits, "
-        "so it may lie below.\n\n"
+        "multiply-adds at the rate of a bare product in such shapes: numpy's in float32, and onnxruntime's in 8 bits\n"
+        "for the chat encoder's weights. The chat stage holds phrases and spans too.\n\n"
         + _table(("stage", "ms a case", "floor, ms", "times the floor"), rows)
         + "\n![CPU time by stage](performance-stages.png)\n"
     )
