@@ -59,7 +59,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        optional = built.champion_keeper(), built.courier(), built.retraining_runner()
+        optional = built.champion_keeper(), built.courier(), built.retraining_runner(), built.shadow_worker()
         loops: list[Loop] = [
             built.worker(),
             BacklogRunner(built.backlogs, poll_s=settings.worker_poll_s),

@@ -54,6 +54,9 @@ class Action(StrEnum):
     RETRAINING_STARTED = "retraining_started"
     RETRAINING_CANCELLED = "retraining_cancelled"
     RETRAINING_ENDED = "retraining_ended"
+    SHADOW_ON = "shadow_on"
+    SHADOW_OFF = "shadow_off"
+    SHADOW_REFUSED = "shadow_refused"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     TOKEN_MADE = "token_made"  # noqa: S105  an action's name, not a secret

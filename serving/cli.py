@@ -17,6 +17,7 @@ from models.errors import InputError, ReviewError
 from serving import cli_audit, cli_outbox
 from serving.cli_backlog import score
 from serving.cli_backup import backup, restore
+from serving.cli_drift import drift
 from serving.cli_erasure import erase, retention
 from serving.cli_import import importing
 from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
 app.command()(score)
 app.add_typer(importing, name="import")
+app.command()(drift)
 app.command()(backup)
 app.command()(restore)
 app.command()(erase)
@@ -125,7 +127,7 @@ def worker() -> None:
         with errors.status("Loading the model ..."):
             suggester = _suggester(settings, warm=True)
         house = build_house(settings, suggester)
-        optional = house.champion_keeper(), house.courier(), house.retraining_runner()
+        optional = house.champion_keeper(), house.courier(), house.retraining_runner(), house.shadow_worker()
         run_until_told([house.worker(), *(loop for loop in optional if loop is not None)])
         house.store.close()
 

@@ -3,6 +3,8 @@
 These types are also the API's answers. Knows nothing of SQL or HTTP.
 """
 
+import math
+from collections.abc import Iterable
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
@@ -10,6 +12,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from models.domain import Decision, Frozen, Identifier, Probability, ShortText, Text
 from models.vocabulary import Claim, Party, Platform, Ruling, StatementLabel
 
+_Z = 1.959964
 CorrectionKind = Literal["statement", "photo", "listing_match"]
 Region = tuple[
     Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]
@@ -161,6 +164,18 @@ class Share(Frozen):
     low: Probability | None = None
     high: Probability | None = None
     n: int
+
+    @classmethod
+    def of(cls, outcomes: Iterable[bool]) -> Self:
+        """Return the share of outcomes that are true."""
+        told = list(outcomes)
+        n = len(told)
+        if not n:
+            return cls(n=0)
+        value = sum(told) / n
+        middle = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
+        half = _Z * math.sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
+        return cls(value=value, low=max(0.0, middle - half), high=min(1.0, middle + half), n=n)
 
 
 class PersonFigures(Frozen):

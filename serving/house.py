@@ -9,6 +9,7 @@ from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
 from serving.courier import Courier
+from serving.drift import DriftWatch
 from serving.erasure import Eraser
 from serving.export import export_outcomes
 from serving.inspection import Inspector
@@ -20,6 +21,7 @@ from serving.retention import Retention
 from serving.retraining import RetrainingRunner
 from serving.scoring import Scoring, SuggestsRulings
 from serving.settings import PREFIX, Settings
+from serving.shadow import ShadowWorker
 from serving.store import Store
 from serving.worker import ScoringWorker
 
@@ -35,6 +37,7 @@ class House:
     backlogs: BacklogJobs
     inspector: Inspector
     models: ModelDesk
+    drift: DriftWatch
     identity_provider: OidcProvider | None = None
     sealer: Sealer | None = None
 
@@ -65,6 +68,24 @@ class House:
             ),
             poll_s=settings.worker_poll_s,
             lease_s=settings.job_lease_s,
+        )
+
+    def shadow_worker(self) -> ShadowWorker | None:
+        """Return what asks the challenger about live cases; None where a model folder or no registry is set."""
+        settings = self.settings
+        if self.models.registry_uri is None:
+            return None
+        from models.registry import ModelRegistry, load_suggester
+
+        return ShadowWorker(
+            ModelRegistry(self.models.registry_uri),
+            self.store,
+            self.photos,
+            models_dir=settings.models_dir,
+            load=lambda folder: load_suggester(folder, cache_dir=settings.cache_dir),
+            lease_s=settings.job_lease_s,
+            poll_s=settings.worker_poll_s,
+            registry_poll_s=settings.registry_poll_s,
         )
 
     def courier(self) -> Courier | None:
@@ -145,6 +166,7 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
             models_dir=settings.models_dir,
             poll_s=settings.registry_poll_s,
         ),
+        drift=DriftWatch(store.observations),
         identity_provider=_identity_provider(settings),
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
     )

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from models.errors import RegistryError
 from models.privacy import mask
 from serving.audit import Action
+from serving.comparison import compare
 from serving.model_records import (
     GateVerdict,
     ModelMove,
@@ -24,6 +25,7 @@ from serving.model_records import (
     PromotionDraft,
     Report,
     RollbackDraft,
+    ShadowComparison,
 )
 from serving.records import User
 from serving.refusals import ChampionMovedError, UnknownError
@@ -99,6 +101,20 @@ class ModelDesk:
         with self._one_at_a_time(registry, draft.instead_of):
             return self._noted(Action.MODEL_ROLLED_BACK, registry.rollback(by=by.name, reason=draft.reason))
 
+    def shadow(self) -> ShadowComparison:
+        """Return how the challenger does in shadow. Raises RegistryError."""
+        challenger = self._registry().named("challenger")
+        version = challenger.model_version if challenger is not None else None
+        at_work, shadows = self.scoring.model_version, self.store.shadows
+        return compare(
+            shadows.pairs(version, champion_version=at_work) if version is not None else [],
+            state=shadows.state(),
+            champion=at_work,
+            challenger=version,
+            refused=self._last_problem(challenger, Action.SHADOW_REFUSED) if challenger is not None else None,
+            n_failed=shadows.n_failed(challenger.number) if challenger is not None else 0,
+        )
+
     def report(self, number: int) -> Report:
         """Return the gate's figures. Raises UnknownError where there are none, RegistryError."""
         try:
@@ -150,9 +166,13 @@ class ModelDesk:
         """Return why the service didn't take the champion up, None where it did or hasn't tried."""
         if champion.model_version == self.scoring.model_version:
             return None
-        entries = self.store.audit_trail(subject=f"model:{champion.number}")
-        told = [entry for entry in entries if entry.action in (Action.MODEL_REFUSED, Action.MODEL_TAKEN_UP)]
-        return str(told[-1].detail.get("problem")) if told and told[-1].action == Action.MODEL_REFUSED else None
+        return self._last_problem(champion, Action.MODEL_REFUSED)
+
+    def _last_problem(self, model: "RegisteredModel", refusal: Action) -> str | None:
+        """Return why the model was refused, None where it was taken up since or never refused."""
+        entries = self.store.audit_trail(subject=f"model:{model.number}")
+        told = [entry for entry in entries if entry.action in (refusal, Action.MODEL_TAKEN_UP)]
+        return str(told[-1].detail.get("problem")) if told and told[-1].action == refusal else None
 
     def _noted(self, action: Action, entry: "Promotion") -> ModelMove:
         move = ModelMove(**entry.model_dump())

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from models.domain import Frozen
+from models.drift import Feature
+from models.vocabulary import Platform
+from serving.desk_records import Share
 
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 RetrainingState = Literal["waiting", "running", "done", "failed", "cancelled"]
@@ -109,6 +112,97 @@ class Retraining(Frozen):
     ended_at: AwareDatetime | None = None
     said: tuple[str, ...] = ()
     problem: str | None = None
+
+
+class ShadowState(Frozen):
+    """Whether a challenger scores live cases unseen, since when and by whom."""
+
+    on: bool
+    by: str | None = None
+    since: AwareDatetime | None = None
+
+
+class ShadowDraft(Frozen):
+    """Whether a challenger is to score live cases unseen."""
+
+    on: bool
+
+
+class ShadowSlice(Frozen):
+    """Cases of one kind. agreement : of all that both scored; the rest on cases that people decided blind"""
+
+    kind: Literal["claim", "language", "platform"]
+    name: str
+    agreement: Share
+    champion_right: Share
+    challenger_right: Share
+
+
+class ShadowComparison(Frozen):
+    """Champion and challenger on the same live cases.
+
+    champion, challenger : model versions, null for none
+    agreement : share of cases on which both have the same likeliest ruling
+    figures : on cases that people decided blind, lower is better, with paired bootstrap intervals; empty under ten
+    covered : share of blind cases whose ruling the challenger's prediction set holds; promised : what it should be
+    n_failed : cases that the challenger could not score; refused : why the challenger could not be loaded
+    """
+
+    state: ShadowState
+    champion: str | None
+    challenger: str | None
+    refused: str | None = None
+    n_failed: int = 0
+    agreement: Share
+    figures: tuple[GateDifference, ...] = ()
+    champion_covered: Share
+    challenger_covered: Share
+    promised: float | None = None
+    slices: tuple[ShadowSlice, ...] = ()
+
+
+class SeenAt(Frozen):
+    """A case that shows drift."""
+
+    platform: Platform
+    case_id: str
+
+
+class DriftedFeature(Frozen):
+    """One feature of the newest cases against the reference; see `models.drift.FeatureDrift`."""
+
+    feature: Feature
+    p_value: float
+    alarmed: bool
+    before: float
+    now: float
+    category: str | None
+    cases: tuple[SeenAt, ...]
+
+
+class DriftReport(Frozen):
+    """Whether the cases of now drift away from those that the model was made for.
+
+    reference : what comes in is compared with `n_reference` cases just before the model went to work (before), or,
+        where there are too few, with the first that it scored here (first_live)
+    n_first : cases the model scored first, with which its results are compared; 0 while there are too few
+    n_window : newest cases looked at
+    n_missing : cases still to be scored before anything can be said
+    level : chance of an alarm in a window without drift, over all features together, at most
+    """
+
+    model_version: str | None
+    reference: Literal["before", "first_live"] | None
+    n_reference: int = 0
+    n_first: int = 0
+    n_window: int = 0
+    n_missing: int
+    level: float
+    features: tuple[DriftedFeature, ...] = ()
+
+    @property
+    def alarms(self) -> tuple[DriftedFeature, ...]:
+        return tuple(one for one in self.features if one.alarmed)
 
 
 Report = dict[str, Any]

@@ -4,6 +4,7 @@ These types are also the API's answers. Knows nothing of SQL or HTTP.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -274,6 +275,23 @@ class RetrainingJob:
     job_id: int
     fence: int
     asked_by: str
+
+
+@dataclass(frozen=True)
+class ShadowJob:
+    """A suggestion of the champion that a challenger is to be asked about too, under a lease.
+
+    suggested_at : when the champion was asked, which chooses the rules
+    """
+
+    job_id: int
+    fence: int
+    attempts: int
+    suggestion_key: int
+    case_key: int
+    version: int
+    suggestion_id: str
+    suggested_at: datetime
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ of personal data. Knows no queries.
 import sqlalchemy as sa
 
 from serving.columns import UtcTime, key, metadata, ref
-from serving.work_tables import jobs, outbox
+from serving.work_tables import jobs, outbox, shadow_runs, shadow_suggestions
 
-__all__ = ["UtcTime", "jobs", "metadata", "outbox"]
+__all__ = ["UtcTime", "jobs", "metadata", "outbox", "shadow_runs", "shadow_suggestions"]
 
 cases = sa.Table(
     "cases",

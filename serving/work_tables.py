@@ -1,8 +1,11 @@
-"""The tables of work done beside the requests: leased jobs, messages to the outside. Knows no queries."""
+"""The tables of work done beside the requests: leased jobs, messages to the outside, what a challenger says in shadow.
+
+Knows no queries.
+"""
 
 import sqlalchemy as sa
 
-from serving.columns import UtcTime, key, metadata
+from serving.columns import UtcTime, key, metadata, ref
 
 jobs = sa.Table(
     "jobs",
@@ -53,4 +56,31 @@ outbox = sa.Table(
     sa.CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="ck_outbox_state"),
     sa.Index(None, "state", "next_at"),
     sa.Index(None, "subject", "state", "id"),
+)
+
+# What a challenger says to cases that the champion answered; no page or answer about a case reads it.
+shadow_suggestions = sa.Table(
+    "shadow_suggestions",
+    metadata,
+    key(),
+    ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    # The champion's suggestion on the same version.
+    sa.Column("suggestion_id", sa.String(64), nullable=False),
+    sa.Column("model_version", sa.String(128), nullable=False),
+    # JSON: probabilities, prediction_set, abstained. No evidence, no texts.
+    sa.Column("payload", sa.Text, nullable=False),
+    sa.Column("created_at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "version", "suggestion_id", "model_version", name="uq_shadow_suggestions_answer"),
+    sa.Index(None, "model_version", "id"),
+)
+
+shadow_runs = sa.Table(
+    "shadow_runs",
+    metadata,
+    key(),
+    sa.Column("on_by", sa.String(128), nullable=False),
+    sa.Column("on_at", UtcTime, nullable=False),
+    sa.Column("off_by", sa.String(128), nullable=True),
+    sa.Column("off_at", UtcTime, nullable=True),
 )

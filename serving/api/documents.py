@@ -13,7 +13,7 @@ from models.domain import Case, DecisionDraft
 from serving.api.keys import KEY_NEEDED
 from serving.desk_records import AppealDraft, AssignmentDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
 from serving.errors import MEDIA_TYPE, Problem, problem_responses
-from serving.model_records import PromotionDraft, RollbackDraft
+from serving.model_records import PromotionDraft, RollbackDraft, ShadowDraft
 from serving.records import EvidenceDraft, WithdrawalDraft
 
 TAGS = [
@@ -95,6 +95,7 @@ _BODIES = (
     SwitchDraft,
     PromotionDraft,
     RollbackDraft,
+    ShadowDraft,
     Problem,
 )
 

@@ -7,7 +7,17 @@ from fastapi import APIRouter, Path
 from serving.api.documents import json_body_of
 from serving.deps import HouseDep, JsonBody, ModelKeeper, ModelReader, parse_draft
 from serving.errors import problem_responses
-from serving.model_records import ModelMove, ModelsView, PromotionDraft, Report, RollbackDraft
+from serving.model_records import (
+    DriftReport,
+    ModelMove,
+    ModelsView,
+    PromotionDraft,
+    Report,
+    RollbackDraft,
+    ShadowComparison,
+    ShadowDraft,
+    ShadowState,
+)
 
 router = APIRouter(prefix="/models", tags=["models"])
 
@@ -53,6 +63,31 @@ _VIEW: dict[int | str, dict[str, Any]] = {
 def list_models(person: ModelReader, house: HouseDep) -> ModelsView:
     """List the registry's models with what the gate said, and who moved the champion's name."""
     return house.models.view()
+
+
+@router.get("/shadow", responses=problem_responses(401, 403, 503))
+def get_shadow(person: ModelReader, house: HouseDep) -> ShadowComparison:
+    """Compare the challenger in shadow with the champion: agreement, and figures on cases decided blind."""
+    return house.models.shadow()
+
+
+@router.get("/drift", responses=problem_responses(401, 403, 503))
+def get_drift(person: ModelReader, house: HouseDep) -> DriftReport:
+    """Test the newest cases against the model's reference, feature by feature, with the cases that show a drift.
+
+    A case that is still to be decided blind is never named.
+    """
+    return house.drift.report()
+
+
+@router.put(
+    "/shadow",
+    responses=problem_responses(401, 403, 413, 422, 503, 507),
+    openapi_extra=json_body_of("ShadowDraft", example={"on": True}),
+)
+def switch_shadow(person: ModelKeeper, body: JsonBody, house: HouseDep) -> ShadowState:
+    """Switch the challenger's shadow on or off. Nothing it says is shown on a case."""
+    return house.store.shadows.switch(on=parse_draft(ShadowDraft, body).on, by=person.user)
 
 
 @router.post(

@@ -55,11 +55,13 @@ from serving.store.database import Database
 from serving.store.desk import Desk
 from serving.store.erasure import Erasures
 from serving.store.idempotency import RequestKeys
+from serving.store.observations import Observations
 from serving.store.outbox import Outbox
 from serving.store.oversight import Oversight
 from serving.store.photo_checks import PhotoChecks
 from serving.store.retention import Ageing
 from serving.store.retrainings import Retrainings
+from serving.store.shadows import Shadows
 from serving.store.trail import Detail
 
 _LOTS = random.SystemRandom()
@@ -84,6 +86,8 @@ class Store:
         self.retrainings = Retrainings(self.database)
         self.erasures = Erasures(self.database)
         self.ageing = Ageing(self.database)
+        self.shadows = Shadows(self.database)
+        self.observations = Observations(self.database)
 
     def migrate(self) -> None:
         """Bring the schema up to date, and chain what was written in the trail before there was a chain."""

@@ -4,10 +4,9 @@ What is right is what somebody else ruled later on the same case, on review or a
 Only blind decisions tell what a person does without the machine. Knows no page.
 """
 
-import math
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import combinations
@@ -20,7 +19,6 @@ from models.vocabulary import Ruling, Stage
 from serving.desk_records import Figures, PersonFigures, Share
 from serving.tables import cases, decision_events, suggestions
 
-_Z = 1.959964
 _MOST_PAIRS = 20_000
 
 
@@ -50,18 +48,18 @@ def figures(connection: Connection, *, since: datetime) -> Figures:
     referred = [case for case in found if case.reference is not None]
     shown = [d for d in firsts if d.suggestion_shown and d.agreed is not None]
     blind = [d for d in firsts if d.blind and d.agreed is not None]
-    override, disagreement = _share(not d.agreed for d in shown), _share(not d.agreed for d in blind)
+    override, disagreement = Share.of(not d.agreed for d in shown), Share.of(not d.agreed for d in blind)
     return Figures(
         since=since,
         n_cases=len(found),
-        person_alone=_share(c.first.ruling == c.reference for c in referred if c.first.blind),
-        person_with_machine=_share(c.first.ruling == c.reference for c in referred if c.first.suggestion_shown),
-        machine_alone=_share(c.machine == c.reference for c in referred if c.machine is not None),
+        person_alone=Share.of(c.first.ruling == c.reference for c in referred if c.first.blind),
+        person_with_machine=Share.of(c.first.ruling == c.reference for c in referred if c.first.suggestion_shown),
+        machine_alone=Share.of(c.machine == c.reference for c in referred if c.machine is not None),
         override_rate=override,
         blind_disagreement=disagreement,
         rubber_stamping=_below(override, disagreement),
-        wrongly_for_buyer=_share(_for_buyer(c.first.ruling) and c.reference == Ruling.DISMISS for c in referred),
-        wrongly_for_seller=_share(
+        wrongly_for_buyer=Share.of(_for_buyer(c.first.ruling) and c.reference == Ruling.DISMISS for c in referred),
+        wrongly_for_seller=Share.of(
             c.first.ruling == Ruling.DISMISS and c.reference is not None and _for_buyer(c.reference) for c in referred
         ),
         consistency=_consistency(found),
@@ -100,18 +98,6 @@ def _cases(connection: Connection, since: datetime) -> list[_Case]:
     ]
 
 
-def _share(outcomes: Iterable[bool]) -> Share:
-    """Return a share with its 95 % Wilson interval; no value where there is nothing to count."""
-    told = list(outcomes)
-    n = len(told)
-    if not n:
-        return Share(n=0)
-    value = sum(told) / n
-    middle = (value + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
-    half = _Z * math.sqrt(value * (1 - value) / n + _Z**2 / (4 * n**2)) / (1 + _Z**2 / n)
-    return Share(value=value, low=max(0.0, middle - half), high=min(1.0, middle + half), n=n)
-
-
 def _below(one: Share, other: Share) -> bool:
     """People who override far less often than they disagree when blind follow the machine rather than the file."""
     return one.high is not None and other.low is not None and one.high < other.low
@@ -131,7 +117,7 @@ def _consistency(found: Sequence[_Case]) -> Share:
         for one, other in combinations(decisions[-200:], 2):
             if one.decided_by != other.decided_by and len(pairs) < _MOST_PAIRS:
                 pairs.append(one.ruling == other.ruling)
-    return _share(pairs)
+    return Share.of(pairs)
 
 
 def _people(found: Sequence[_Case]) -> tuple[PersonFigures, ...]:
@@ -142,10 +128,10 @@ def _people(found: Sequence[_Case]) -> tuple[PersonFigures, ...]:
         PersonFigures(
             name=name,
             n_decisions=len(own),
-            override_rate=_share(
+            override_rate=Share.of(
                 not c.first.agreed for c in own if c.first.suggestion_shown and c.first.agreed is not None
             ),
-            upheld=_share(c.first.ruling == c.reference for c in own if c.reference is not None),
+            upheld=Share.of(c.first.ruling == c.reference for c in own if c.reference is not None),
             median_seconds=_median([c.first.review_seconds for c in own if c.first.review_seconds is not None]),
         )
         for name, own in sorted(by_person.items())

@@ -159,6 +159,13 @@ def oldest_due_at(connection: Connection, *, at: datetime) -> datetime | None:
     return oldest
 
 
+def is_any_due(connection: Connection, *, at: datetime) -> bool:
+    """Return whether a scoring job waits to be taken."""
+    due = clock.is_due(jobs.c.run_after, at=at, longest=_LONGEST_WAIT)
+    query = sa.select(jobs.c.id).where(jobs.c.kind == SCORE, jobs.c.state == "waiting", due).limit(1)
+    return connection.execute(query).first() is not None
+
+
 def count_open(connection: Connection) -> int:
     """Return how many scoring jobs wait or are held."""
     open_ones = jobs.c.kind == SCORE, jobs.c.state.in_(("waiting", "leased"))

@@ -15,7 +15,7 @@ from serving.records import CaseKey, CaseStatus
 from serving.store import trail
 from serving.store.database import Database
 from serving.store.erasure import drop_photos
-from serving.store.jobs import SCORE
+from serving.store.retrainings import RETRAIN
 from serving.tables import (
     api_tokens,
     audit_events,
@@ -31,8 +31,8 @@ from serving.tables import (
 )
 
 RowKind = Literal["messages", "requests", "sign_ins"]
-"""messages: delivered ones; requests: answers kept for repeats, and ended scoring jobs; sign_ins: ended sessions, spent
-links, dead tokens, failed attempts, and what the audit trail says of signing in."""
+"""messages: delivered ones; requests: answers kept for repeats, and ended jobs but retrainings; sign_ins: ended
+sessions, spent links, dead tokens, failed attempts, and what the audit trail says of signing in."""
 _SIGNING_IN = (Action.SIGNED_IN, Action.SIGNED_OUT, Action.LOCKED_OUT)
 
 
@@ -101,7 +101,7 @@ def _old_rows(kind: RowKind, before: datetime) -> list[tuple[sa.Table, sa.Column
         held = idempotency_keys.c.held_until
         return [
             (idempotency_keys, sa.and_(idempotency_keys.c.created_at < before, sa.or_(held.is_(None), held < before))),
-            (jobs, sa.and_(jobs.c.kind == SCORE, jobs.c.finished_at < before)),
+            (jobs, sa.and_(jobs.c.kind != RETRAIN, jobs.c.finished_at < before)),
         ]
     return [
         (sessions, sa.or_(sessions.c.expires_at < before, sessions.c.ended_at < before)),

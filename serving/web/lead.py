@@ -110,6 +110,7 @@ def _page(
         typed=typed or {},
         figures=house.store.oversight.figures(days=_DAYS),
         days=_DAYS,
+        drifted=house.drift.report().alarms,
         switches=[one for one in house.store.desk.switches() if one.ended_at is None],
         counts=house.store.counts(),
         arbitrators=[

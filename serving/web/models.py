@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from models.errors import PromotionRefusedError, RegistryError
 from serving.deps import HouseDep, PageModelKeeper, PageModelReader
 from serving.house import House
-from serving.model_records import PromotionDraft, RollbackDraft
+from serving.model_records import DriftedFeature, PromotionDraft, RollbackDraft
 from serving.records import Person, Role
 from serving.refusals import ChampionMovedError, RetrainingUnderWayError, UnknownError
 from serving.web.rendering import Fields, render, words_for
@@ -63,6 +63,14 @@ def retraining(request: Request, house: HouseDep, person: PageModelKeeper, field
     return _done_or_said(request, house, person, act)
 
 
+@router.post("/shadow")
+def switch_shadow(request: Request, house: HouseDep, person: PageModelKeeper, fields: Fields) -> Response:
+    """Switch the challenger's shadow on or off."""
+    return _done_or_said(
+        request, house, person, lambda: house.store.shadows.switch(on=fields.get("on") == "1", by=person.user)
+    )
+
+
 def _done_or_said(request: Request, house: House, person: Person, act: Callable[[], object]) -> Response:
     """Act and go back to the page; what can't be done is said on it."""
     t = words_for(request)
@@ -89,15 +97,22 @@ def _said(refusal: PromotionRefusedError | ChampionMovedError | RetrainingUnderW
     return t("retraining.under_way").format(by=refusal.asked_by)
 
 
+def _category(one: DriftedFeature, t: Words) -> str:
+    """Return what the category of a feature is called on the desk."""
+    names = {"photos": "drift.photos_", "abstained": "drift.abstained_", "claim": "claim.", "ruling": "ruling."}
+    key = f"{names.get(one.feature, 'drift.value_')}{one.category}"
+    return t(key) if t.has(key) else str(one.category)
+
+
 def _page(request: Request, house: House, person: Person, *, notice: str = "", status_code: int = 200) -> HTMLResponse:
     """Show the page; also without a registry, and while it doesn't answer."""
-    view, problem = None, ""
+    view, shadow, problem = None, None, ""
     if house.models.registry_uri is not None:
         try:
-            view = house.models.view()
+            view, shadow = house.models.view(), house.models.shadow()
         except RegistryError as error:
             problem = str(error)
-    newest = house.store.retrainings.newest(limit=6)
+    t, newest = words_for(request), house.store.retrainings.newest(limit=6)
     return render(
         request,
         "models.html",
@@ -106,6 +121,10 @@ def _page(request: Request, house: House, person: Person, *, notice: str = "", s
         notice=notice,
         has_registry=house.models.registry_uri is not None,
         view=view,
+        shadow=shadow,
+        drift=house.drift.report(),
+        drift_word=lambda one: _category(one, t),
+        opens_cases=person.user.role in (Role.LEAD, Role.AUDITOR),
         problem=problem,
         at_work=house.scoring.model_version,
         open_retraining=next((one for one in newest if one.state in ("waiting", "running")), None),

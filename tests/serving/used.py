@@ -1,7 +1,7 @@
 """A service in which everything was used once: every table has rows, and one case holds words to look for."""
 
 import json
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from fastapi.testclient import TestClient
@@ -56,6 +56,7 @@ def use_everything(house: House) -> TestClient:
         assert answer.status_code < 300, answer.text
         return dict(answer.json()) if answer.content else {}
 
+    house.store.shadows.switch(on=True, by=user_of(house, Role.LEAD))
     for case in (EXAMPLE_CASE, secret_case()):
         post("/api/v1/cases", case, service)
     shared, own = photo_bytes(seed=1), photo_bytes(seed=2)
@@ -91,6 +92,7 @@ def use_everything(house: House) -> TestClient:
     house.store.desk.keep_preference("mine", f"search={ID}", of=user_of(house, Role.LEAD), kind="view")
     house.backlogs.create(by="li", rows=json.dumps(secret_case()).encode() + b"\n")
     _use_the_rest(house)
+    _use_a_shadow(house)
     return client
 
 
@@ -106,3 +108,21 @@ def _use_the_rest(house: House) -> None:
     house.store.oversight.assign(AssignmentDraft(people=(lead.name,), preview=False), by=lead)
     house.store.desk.take(CaseKey(Platform.TAOBAO, "TB-DEALT"), by=lead)
     house.store.retrainings.ask(by=lead)
+
+
+def _use_a_shadow(house: House) -> None:
+    """A challenger answers the case too; whatever waits for the champion is held, for that comes first."""
+    while house.store.lease_job(worker="test", lease_s=600) is not None:
+        pass
+    job = house.store.shadows.take(
+        number=2,
+        model_version="ruling/challenger",
+        since=datetime(2026, 1, 1, tzinfo=UTC),
+        after=0,
+        worker="test",
+        lease_s=600,
+    )
+    said = house.store.newest_suggestion(house.store.version(KEY))
+    assert job is not None
+    assert said is not None
+    house.store.shadows.keep(job, said.model_copy(update={"model_version": "ruling/challenger"}))

@@ -88,6 +88,20 @@ def under_way(scoring_house: House) -> RetrainingJob:
     return job
 
 
+def test_the_shadow_is_switched_on_and_off_from_the_page(
+    client: TestClient, house: House, registry: ModelRegistry
+) -> None:
+    sign_in(client, house, Role.LEAD)
+    assert "没有候选模型" in client.get("/models").text
+    registry.set_challenger(2)
+    form = {"csrf_token": csrf(client, "/models")}
+    client.post("/models/shadow", data={**form, "on": "1"})
+    assert "test-lead 于" in client.get("/models").text
+    assert house.store.shadows.state().on
+    client.post("/models/shadow", data={**form, "on": "0"})
+    assert not house.store.shadows.state().on
+
+
 def test_in_a_browser_progress_is_told_and_the_page_has_no_axe_findings(
     under_way: RetrainingJob,
     signed_in_page: Callable[..., Page],
@@ -96,6 +110,8 @@ def test_in_a_browser_progress_is_told_and_the_page_has_no_axe_findings(
     registry: ModelRegistry,
 ) -> None:
     house, job = scoring_house, under_way
+    registry.set_challenger(3)
+    house.store.shadows.switch(on=True, by=user_of(house, Role.LEAD))
     page = signed_in_page("lead", Role.LEAD)
     for theme in ("light", "dark"):
         page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
