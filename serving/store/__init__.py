@@ -101,6 +101,7 @@ class Store:
         with self.database.read() as connection:
             if current_revision(connection) != newest_revision():
                 raise StorageError("the database has the schema of another version of this program")
+            queue.counts(connection)
 
     def close(self) -> None:
         self.database.close()
