@@ -3,8 +3,9 @@
 Two readers of one message are added up: the encoder's token states, averaged over the message's own tokens with
 weights that say where each label looks (`models.windows`: the encoder also sees what was said around it), and short
 phrases (`models.phrases`). Both are sums over places, so every character's share of a logit is exact. A last slope and
-shift per label, learnt on held-out text, make the decision fall at a probability of 0.5. onnxruntime only. Knows
-nothing of cases, files of labels, or training.
+shift per label, learnt on held-out text, make the decision fall at a probability of 0.5; where it's known which claim
+was filed, what such chats usually state counts too. onnxruntime only. Knows nothing of cases, files of labels, or
+training.
 """
 
 import json
@@ -20,12 +21,13 @@ from safetensors.numpy import load_file, save
 from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, units
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Member, Utterance, Window, WindowMaker
 
 __all__ = ["ChatClassifier", "Heads", "LowRank", "MessageFeatures", "StatementScore", "Utterance"]
 
 LABELS: tuple[StatementLabel, ...] = tuple(StatementLabel)
+CLAIMS: tuple[Claim, ...] = tuple(Claim)
 MAX_SPANS = 3
 ATTACHED_PROBABILITY = 211 / 212
 """A buyer's message with a photo files evidence by definition: 210 of 210 in the written cases, by Laplace's rule."""
@@ -67,14 +69,23 @@ class MessageFeatures:
 
 
 @dataclass(frozen=True)
+class Setting:
+    """Where a message stands. alone : it is the only one of its conversation; claim : filed by the buyer, if known."""
+
+    alone: bool
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True)
 class Heads:
-    """The linear readers and how they are added up; every array has one entry a label.
+    """The linear readers and how they are added up; the last axis of shifts and shares has one entry a label.
 
     weight, focus : shape (n_labels, hidden); a token's share of a label is softmax(focus·state)·(weight·state)
     bias : shape (n_labels,)
     phrases : the phrase reader
     encoder_share, phrase_share, shift : logit = encoder_share·encoder + phrase_share·phrases + shift
     alone_shift : takes the place of shift for the only message of a conversation, such as a side's own account
+    claim_shift : shape (n_claims, n_labels), added to either where the claim is known
     resting : a token's usual contribution to each encoder logit; what exceeds it is shown as a reason
     """
 
@@ -87,6 +98,12 @@ class Heads:
     shift: NDArray[np.float32]
     alone_shift: NDArray[np.float32]
     resting: NDArray[np.float32]
+    claim_shift: NDArray[np.float32]
+
+    def shift_of(self, setting: Setting) -> NDArray[np.float32]:
+        """Return what is added to the logits of a message in this setting, shape (n_labels,)."""
+        shift = self.alone_shift if setting.alone else self.shift
+        return shift if setting.claim is None else shift + self.claim_shift[CLAIMS.index(setting.claim)]
 
 
 class ChatClassifier:
@@ -122,6 +139,8 @@ class ChatClassifier:
             factors = load_file(directory / "delta.safetensors")
             if settings["format"] != _FORMAT or settings["labels"] != [label.value for label in LABELS]:
                 raise WeightsError(f"{directory}: saved for other labels or another version of the code")
+            if settings.get("claims", list(CLAIMS)) != list(CLAIMS):
+                raise WeightsError(f"{directory}: saved for other claims")
             heads = _heads(settings, arrays)
             delta = {
                 name.removesuffix(".left"): (factors[name], factors[f"{name.removesuffix('.left')}.right"])
@@ -149,6 +168,7 @@ class ChatClassifier:
             "format": _FORMAT,
             "encoder": self.source,
             "labels": [label.value for label in LABELS],
+            "claims": [claim.value for claim in CLAIMS],
             "windows": self.windows.limits,
             "phrases": sorted(phrases.vocabulary, key=phrases.vocabulary.__getitem__),
         }
@@ -165,6 +185,7 @@ class ChatClassifier:
             "shift": heads.shift,
             "alone_shift": heads.alone_shift,
             "resting": heads.resting,
+            "claim_shift": heads.claim_shift,
         }
         factors = {}
         for name, (left, right) in self.delta.items():
@@ -174,8 +195,12 @@ class ChatClassifier:
             whole = {name: np.ascontiguousarray(array) for name, array in content.items()}
             (directory / file_name).write_bytes(save(whole))
 
-    def score(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
+    def score(
+        self, conversations: Sequence[Sequence[Utterance]], claims: Sequence[Claim | None] | None = None
+    ) -> list[list[StatementScore]]:
         """Return one list a conversation, one score a message in its order.
+
+        claims : the claim filed in each conversation's case, None where it isn't known
 
         A message's score depends on its own text, on the few messages before it and on those that follow in its
         window (`models.windows`), never on what else is scored. Only the first `windows.max_own_tokens` tokens of a
@@ -183,25 +208,25 @@ class ChatClassifier:
         message with an attachment files evidence whatever its text.
         """
         found: list[list[StatementScore]] = [[] for _ in conversations]
-        unique: dict[tuple[bool, tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
-        wanted: list[tuple[Window, Sequence[Utterance], bool]] = []
+        unique: dict[tuple[Setting, tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
+        wanted: list[tuple[Window, Sequence[Utterance], Setting]] = []
         places: list[tuple[int, int, Sequence[Utterance]]] = []
+        settings = _settings(conversations, claims)
         for number, conversation in enumerate(conversations):
             for window in self.windows.cut(conversation):
                 said = [conversation[member.place] for member in window.members]
-                alone = len(conversation) == 1
-                key = (alone, window.ids, tuple((utterance.speaker, utterance.text) for utterance in said))
+                key = (settings[number], window.ids, tuple((utterance.speaker, utterance.text) for utterance in said))
                 if key not in unique:
                     unique[key] = len(wanted)
-                    wanted.append((window, said, alone))
+                    wanted.append((window, said, settings[number]))
                 places.append((number, unique[key], said))
         read = self._read(wanted)
         for number, place, of_window in places:
             found[number] += [_score(*pair) for pair in zip(of_window, read[place], strict=True)]
         return found
 
-    def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance], bool]]) -> list[list[Verdict]]:
-        """Return the verdict on each member of each window, whatever is attached. The flag: it stands alone."""
+    def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]) -> list[list[Verdict]]:
+        """Return the verdict on each member of each window, whatever is attached."""
         read: list[list[Verdict]] = [
             [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for utterance in said]
             for _, said, _ in windows
@@ -211,17 +236,20 @@ class ChatClassifier:
             read[place][rank] = self._judge(window.members[rank], said[rank], tokens, logits)
         return read
 
-    def features(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[MessageFeatures | None]]:
+    def features(
+        self, conversations: Sequence[Sequence[Utterance]], claims: Sequence[Claim | None] | None = None
+    ) -> list[list[MessageFeatures | None]]:
         """Return what the heads read of each message, None for one that can state nothing.
 
-        One list a conversation, in the order of its messages; attachments play no part.
+        One list a conversation, in the order of its messages; attachments play no part. claims : as `score` takes them
         """
+        settings = _settings(conversations, claims)
         cut = [(number, window) for number, said in enumerate(conversations) for window in self.windows.cut(said)]
         wanted = [
             (
                 window,
                 [conversations[number][member.place] for member in window.members],
-                len(conversations[number]) == 1,
+                settings[number],
             )
             for number, window in cut
         ]
@@ -233,7 +261,7 @@ class ChatClassifier:
         return found
 
     def _look_at(
-        self, windows: Sequence[tuple[Window, Sequence[Utterance], bool]]
+        self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]
     ) -> Iterator[tuple[int, int, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]]:
         """Yield what is seen of each message that can state something.
 
@@ -257,8 +285,8 @@ class ChatClassifier:
             chosen = [readable[row] for row in group]
             states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
             for place, state in zip(chosen, states, strict=True):
-                window, _, alone = windows[place]
-                shift = heads.alone_shift if alone else heads.shift
+                window, _, setting = windows[place]
+                shift = heads.shift_of(setting)
                 for rank in wanted[place]:
                     own = state[window.members[rank].start : window.members[rank].end]
                     tokens = token_shares(
@@ -290,6 +318,12 @@ class ChatClassifier:
         for (start, end), value in heads.phrases.contributions(utterance.text, label=label):
             shares[start:end] += value * float(heads.phrase_share[label]) / (end - start)
         return shares[:-1]
+
+
+def _settings(conversations: Sequence[Sequence[Utterance]], claims: Sequence[Claim | None] | None) -> list[Setting]:
+    """Return the setting of each conversation's messages."""
+    known = [None] * len(conversations) if claims is None else claims
+    return [Setting(len(said) == 1, claim) for said, claim in zip(conversations, known, strict=True)]
 
 
 def _score(utterance: Utterance, verdict: Verdict) -> StatementScore:
@@ -359,6 +393,7 @@ def _heads(settings: dict[str, Any], arrays: dict[str, NDArray[np.float32]]) -> 
     if arrays["phrase_weights"].shape != (len(vocabulary), n_labels) or arrays["weight"].shape[0] != n_labels:
         raise WeightsError("the heads have another shape than their vocabulary and labels")
     phrases = PhraseWeights(vocabulary, arrays["phrase_idf"], arrays["phrase_weights"], arrays["phrase_bias"])
-    arrays = {"alone_shift": arrays["shift"]} | arrays
-    names = ("encoder_share", "phrase_share", "shift", "alone_shift", "resting")
+    unknown = np.zeros((len(CLAIMS), n_labels), np.float32)
+    arrays = {"alone_shift": arrays["shift"], "claim_shift": unknown} | arrays
+    names = ("encoder_share", "phrase_share", "shift", "alone_shift", "resting", "claim_shift")
     return Heads(arrays["weight"], arrays["focus"], arrays["bias"], phrases, *(arrays[name] for name in names))

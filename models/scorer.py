@@ -24,7 +24,7 @@ from models.images import open_photo
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier, DamageScore
 from models.recent import Recent
-from models.vocabulary import PhotoRole, Speaker
+from models.vocabulary import Claim, PhotoRole, Speaker
 
 OWN_ACCOUNTS = {"buyer_statement": Speaker.BUYER, "seller_statement": Speaker.SELLER}
 # Features of a photo take about 2 MB, a scored conversation some 10 kB.
@@ -92,7 +92,7 @@ class EvidenceScorer:
         self.image_encoder = image_encoder
         self.threads = threads
         self._photos: Recent[str, _SeenPhoto | None] = Recent(capacity=_PHOTOS_REMEMBERED)
-        self._conversations: Recent[tuple[Utterance, ...], list[StatementScore]] = Recent(
+        self._conversations: Recent[tuple[Claim, tuple[Utterance, ...]], list[StatementScore]] = Recent(
             capacity=_CONVERSATIONS_REMEMBERED
         )
 
@@ -104,20 +104,22 @@ class EvidenceScorer:
     def score_chats(self, cases: Sequence[Case]) -> list[tuple[Statement, ...]]:
         """Return the statements of each case: its chat and both sides' own accounts."""
         accounts = [own_accounts(case) for case in cases]
-        conversations = [conversation(case) for case in cases]
-        scored = self._read([*conversations, *(account for of_case in accounts for account in of_case)])
+        said = [(case.claim, conversation(case)) for case in cases]
+        own = [(case.claim, account) for case, of_case in zip(cases, accounts, strict=True) for account in of_case]
+        scored = self._read([*said, *own])
         rest = iter(scored[len(cases) :])
         return [
             statements(case, chat, [next(rest)[0] for _ in of_case])
             for case, chat, of_case in zip(cases, scored[: len(cases)], accounts, strict=True)
         ]
 
-    def _read(self, conversations: Sequence[Sequence[Utterance]]) -> list[list[StatementScore]]:
+    def _read(self, conversations: Sequence[tuple[Claim, Sequence[Utterance]]]) -> list[list[StatementScore]]:
         """Score what wasn't read lately, all together."""
-        keys = [tuple(conversation) for conversation in conversations]
+        keys = [(claim, tuple(said)) for claim, said in conversations]
         read = {key: found[0] for key in set(keys) if (found := self._conversations.find(key)) is not None}
         new = [key for key in dict.fromkeys(keys) if key not in read]
-        for key, scores in zip(new, self.chat.score(new), strict=True):
+        scored = self.chat.score([said for _, said in new], [claim for claim, _ in new])
+        for key, scores in zip(new, scored, strict=True):
             read[key] = scores
             self._conversations.keep(key, scores)
         return [read[key] for key in keys]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.chat import LABELS, ChatClassifier, Heads, full_rank
+from models.chat import CLAIMS, LABELS, ChatClassifier, Heads, full_rank
 from models.encoders import prepare_text_encoder
 from models.phrases import PhraseWeights, phrases
 from models.windows import WindowMaker
@@ -30,6 +30,7 @@ def build_tiny_chat(source: str, cache_dir: Path) -> ChatClassifier:
         shift=np.zeros(n_labels, np.float32),
         alone_shift=np.full(n_labels, 0.5, np.float32),
         resting=rng.normal(size=n_labels).astype(np.float32),
+        claim_shift=rng.normal(size=(len(CLAIMS), n_labels)).astype(np.float32),
     )
     name = "encoder.layer.1.attention.self.query.weight"
     delta = {name: (rng.normal(size=(32, 2)).astype(np.float16), rng.normal(size=(2, 32)).astype(np.float16))}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import InputError
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Utterance
 
 REVIEW_LABELS: tuple[StatementLabel, ...] = (
@@ -39,6 +39,7 @@ class LabelledConversation:
     source : "dialogue", "case" or "review"
     labels : one set a message
     known : the labels the reader could have given to each message; the others say nothing
+    claim : what the buyer filed, where it is known
     """
 
     conversation_id: str
@@ -48,6 +49,7 @@ class LabelledConversation:
     utterances: tuple[Utterance, ...]
     labels: tuple[frozenset[StatementLabel], ...]
     known: tuple[frozenset[StatementLabel], ...]
+    claim: Claim | None = None
 
 
 def read_dialogues(folder: Path) -> list[LabelledConversation]:
@@ -67,6 +69,7 @@ def read_dialogues(folder: Path) -> list[LabelledConversation]:
                         group=f"goods:{row['topic']}",
                         source="dialogue",
                         language=row["language"],
+                        claim=Claim(row["claim"]),
                     )
                 )
             except (KeyError, TypeError, ValueError) as error:
@@ -101,6 +104,7 @@ def read_cases(folder: Path) -> list[LabelledConversation]:
                     group=f"case:{row['case_id']}",
                     source="case",
                     language=language_of(" ".join(utterance.text for utterance, _ in messages)),
+                    claim=Claim(row["claim"]),
                 )
             )
         except (KeyError, TypeError, ValueError) as error:
@@ -177,16 +181,21 @@ def _review(review_id: str, text: str, labels: Iterable[str]) -> LabelledConvers
 
 
 def _conversation(
-    conversation_id: str, messages: Sequence[tuple[Utterance, Sequence[str]]], *, group: str, source: str, language: str
+    conversation_id: str,
+    messages: Sequence[tuple[Utterance, Sequence[str]]],
+    *,
+    group: str,
+    source: str,
+    language: str,
+    claim: Claim,
 ) -> LabelledConversation:
     known = tuple(_known(utterance) for utterance, _ in messages)
     labels = tuple(frozenset(map(StatementLabel, given)) for _, given in messages)
     for (utterance, _), given in zip(messages, labels, strict=True):
         if foreign := given - frozenset(LABELS_OF_SPEAKER[utterance.speaker]):
             raise ValueError(f"{utterance.message_id}: the {utterance.speaker} can't bear {sorted(foreign)}")
-    return LabelledConversation(
-        conversation_id, group, source, language, tuple(utterance for utterance, _ in messages), labels, known
-    )
+    said = tuple(utterance for utterance, _ in messages)
+    return LabelledConversation(conversation_id, group, source, language, said, labels, known, claim)
 
 
 def _known(utterance: Utterance) -> frozenset[StatementLabel]:

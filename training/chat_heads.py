@@ -81,25 +81,30 @@ class Blend:
     """How the two readers are added up; each array has shape (n_labels,).
 
     alone_shift : takes the place of shift for messages without a conversation
+    claim_share : of what the filed claim tells (`claim_habits`)
     """
 
     encoder_share: Floats
     phrase_share: Floats
     shift: Floats
     alone_shift: Floats
+    claim_share: float
 
-    def logits(self, encoder_logits: Floats, phrase_logits: Floats, alone: Bools) -> Floats:
+    def logits(self, encoder_logits: Floats, phrase_logits: Floats, claim_logits: Floats, alone: Bools) -> Floats:
         """Return final logits, shape (n_texts, n_labels); the decision falls at 0."""
         added = self.encoder_share * encoder_logits + self.phrase_share * phrase_logits
-        return added + np.where(alone[:, None], self.alone_shift, self.shift)
+        return added + self.claim_share * claim_logits + np.where(alone[:, None], self.alone_shift, self.shift)
 
 
-def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: Bools, alone: Bools) -> Blend:
+def blend(
+    encoder_logits: Floats, phrase_logits: Floats, claim_logits: Floats, y_true: Bools, known: Bools, alone: Bools
+) -> Blend:
     """Learn the blend on held-out logits of shape (n_texts, n_labels).
 
+    claim_logits : what the filed claim tells, 0 where it isn't known
     alone : shape (n_texts,), messages without a conversation, as reviews are; these claim more often and more plainly
 
-    One logistic regression over all labels finds two shares for all and an intercept a label, so that the sum is a
+    One logistic regression over all labels finds three shares for all and an intercept a label, so that the sum is a
     calibrated logit. The shift then moves each label's best threshold (by F1) to a probability of 0.5. Both are learnt
     on conversations, where there are any. Messages that stand alone have a shift of their own for each label of which
     they hold `MIN_ALONE` examples.
@@ -109,11 +114,12 @@ def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: B
     rows, labels = np.nonzero(known & talk[:, None])
     intercepts = np.zeros((len(rows), n_labels))
     intercepts[np.arange(len(rows)), labels] = 3.0
-    columns = np.column_stack([encoder_logits[rows, labels], phrase_logits[rows, labels], intercepts])
+    readers = [logits[rows, labels] for logits in (encoder_logits, phrase_logits, claim_logits)]
+    columns = np.column_stack([*readers, intercepts])
     model = LogisticRegression(C=10.0, fit_intercept=False, max_iter=2000).fit(columns, y_true[rows, labels])
-    shares = np.maximum(model.coef_[0, :2], 0.0)
-    added = shares[0] * encoder_logits + shares[1] * phrase_logits
-    shift = 3.0 * model.coef_[0, 2:]
+    shares = np.maximum(model.coef_[0, :3], 0.0)
+    added = shares[0] * encoder_logits + shares[1] * phrase_logits + shares[2] * claim_logits
+    shift = 3.0 * model.coef_[0, 3:]
     for label in range(n_labels):
         chosen = known[:, label] & talk
         truth = y_true[chosen, label]
@@ -125,7 +131,7 @@ def blend(encoder_logits: Floats, phrase_logits: Floats, y_true: Bools, known: B
         if truth.sum() >= MIN_ALONE:
             calibrated = calibrating_shift(truth, added[chosen, label])
             alone_shift[label] = calibrated - best_threshold(truth, added[chosen, label] + calibrated)
-    return Blend(np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift, alone_shift)
+    return Blend(np.full(n_labels, shares[0]), np.full(n_labels, shares[1]), shift, alone_shift, float(shares[2]))
 
 
 def calibrating_shift(y_true: Bools, logits: Floats) -> float:

@@ -101,7 +101,10 @@ def _flat(conversations: Sequence[LabelledConversation]) -> _Flat:
 def _scored(
     classifier: ChatClassifier, conversations: Sequence[LabelledConversation], labels: tuple[StatementLabel, ...]
 ) -> ScoredMessages:
-    scores = classifier.score([conversation.utterances for conversation in conversations])
+    scores = classifier.score(
+        [conversation.utterances for conversation in conversations],
+        [conversation.claim for conversation in conversations],
+    )
     y_prob = [
         [score.probabilities.get(label, 0.0) for label in labels]
         for row in scores

@@ -16,16 +16,20 @@ from models.chat import ATTACHED_PROBABILITY, LABELS, ChatClassifier, Heads, ful
 from models.encoders import PACKAGED, load_text_model, prepare_text_encoder
 from models.errors import ModelError
 from models.phrases import PhraseWeights
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Window, WindowMaker
 from training.chat_corpus import LabelledConversation, read_training_corpus
 from training.chat_heads import Blend, Bools, Floats, blend, fit_phrases
+from training.claim_habits import claim_log_odds, habit_logits
 from training.metrics import macro_f1
-from training.statement_pool import PooledMessage, save_pool
+from training.statement_pool import PooledMessage, StatementPool
 from training.tune_encoder import OwnTokens, TunedReader, Tuner, TuneSettings
 
 N_FOLDS = 5
 FILES_EVIDENCE = LABELS.index(StatementLabel.FILES_EVIDENCE)
+ByReader = tuple[Floats, Floats, Floats]
+"""Held-out logits of the encoder, of the phrases and of the filed claim, each of shape (n_messages, n_labels)."""
+
 ATTACHED_LOGIT = float(np.log(ATTACHED_PROBABILITY / (1 - ATTACHED_PROBABILITY)))
 
 
@@ -37,13 +41,13 @@ class FittedChat:
     """
 
     classifier: ChatClassifier
-    pool: list[PooledMessage]
+    pool: StatementPool
     held_out: dict[str, float]
 
     def save(self, directory: Path) -> None:
         """Write the classifier's files and pool.json."""
         self.classifier.save(directory)
-        save_pool(self.pool, directory / "pool.json")
+        self.pool.save(directory / "pool.json")
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Examples:
     y_true, known : shape (n_messages, n_labels)
     attached : shape (n_messages,), a buyer's message with a photo, which files evidence whatever its text
     alone : shape (n_messages,), the only message of its conversation
+    claims : filed in the case of each message, where it is known
     """
 
     windows: list[Window]
@@ -63,6 +68,7 @@ class Examples:
     languages: list[str]
     sources: list[str]
     groups: list[str]
+    claims: list[Claim | None]
     y_true: Bools
     known: Bools
     attached: Bools
@@ -85,6 +91,7 @@ class Examples:
             languages=[self.languages[row] for row in rows],
             sources=[self.sources[row] for row in rows],
             groups=[self.groups[row] for row in rows],
+            claims=[self.claims[row] for row in rows],
             y_true=self.y_true[rows],
             known=self.known[rows],
             attached=self.attached[rows],
@@ -95,7 +102,7 @@ class Examples:
 def read_examples(conversations: Sequence[LabelledConversation], *, windows: WindowMaker) -> Examples:
     """Return every message that a buyer or seller wrote."""
     nothing = np.zeros((0, len(LABELS)), bool)
-    found = Examples([], [], [], [], [], [], [], nothing, nothing, nothing[:, 0], nothing[:, 0])
+    found = Examples([], [], [], [], [], [], [], [], nothing, nothing, nothing[:, 0], nothing[:, 0])
     y_true, known, attached, alone = [], [], [], []
     for conversation in conversations:
         for window in windows.cut(conversation.utterances):
@@ -110,6 +117,7 @@ def read_examples(conversations: Sequence[LabelledConversation], *, windows: Win
                 found.languages.append(conversation.language)
                 found.sources.append(conversation.source)
                 found.groups.append(conversation.group)
+                found.claims.append(conversation.claim)
                 y_true.append([label in conversation.labels[member.place] for label in LABELS])
                 known.append([label in conversation.known[member.place] for label in LABELS])
                 attached.append(utterance.attachments > 0 and utterance.speaker is Speaker.BUYER)
@@ -179,11 +187,14 @@ def fit_conversations(
     fold = folds_of(examples.groups, n_folds=N_FOLDS, seed=settings.seed)
     kept, held = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
     reader, phrases = _fit_readers(tuner, examples, kept, settings=settings, progress=progress)
-    held_logits = (reader.logits(held), phrases.score([examples.texts[row] for row in held]))
     aside = examples.take(held)
-    honest = _honest_logits(aside, *held_logits)
-    shares = _blend(aside, np.arange(len(held)), *held_logits)
-    progress(f"held out: {(figures := _figures(aside, honest))}")
+    habits = _habits(examples, kept)
+    read = (reader.logits(held), phrases.score(aside.texts), habit_logits(habits, aside.claims))
+    by_text, by_claim = _honest_logits(aside, read)
+    shares = _blend(aside, np.arange(len(held)), read)
+    progress(f"held out, told the claim: {(figures := _figures(aside, by_text + by_claim))}")
+    progress(f"held out, not told: {_figures(aside, by_text)}")
+    pool = StatementPool(_pooled(aside, by_text), (shares.claim_share * habits).astype(np.float32))
     everything = np.arange(len(examples.texts))
     reader, phrases = _fit_readers(tuner, examples, everything, settings=settings, progress=progress)
     delta = reader.delta()
@@ -198,6 +209,7 @@ def fit_conversations(
         shift=shares.shift.astype(np.float32),
         alone_shift=shares.alone_shift.astype(np.float32),
         resting=(weight @ reader.mean_state(everything)).astype(np.float32),
+        claim_shift=(shares.claim_share * _habits(examples, everything)).astype(np.float32),
     )
     encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
     classifier = ChatClassifier(
@@ -207,7 +219,7 @@ def fit_conversations(
         delta=delta,
         source=source,
     )
-    return FittedChat(classifier, _pool(aside, honest), figures)
+    return FittedChat(classifier, pool, figures)
 
 
 def _fit_readers(
@@ -228,27 +240,40 @@ def _fit_readers(
     return reader, fit_phrases([examples.texts[row] for row in rows], examples.y_true[rows], examples.known[rows])
 
 
-def _honest_logits(aside: Examples, encoder_logits: Floats, phrase_logits: Floats) -> Floats:
-    """Return final logits of held-out rows, each half judged by what was learnt on the other half."""
+def _habits(examples: Examples, rows: NDArray[np.intp]) -> Floats:
+    return claim_log_odds(examples.y_true[rows], examples.known[rows], [examples.claims[row] for row in rows])
+
+
+def _honest_logits(aside: Examples, read: ByReader) -> tuple[Floats, Floats]:
+    """Return logits of held-out rows and what the claim adds, each half judged by what was learnt on the other half."""
     half = folds_of(aside.groups, n_folds=2, seed=1)
-    logits = np.zeros(encoder_logits.shape)
+    by_text, by_claim = np.zeros(aside.y_true.shape), np.zeros(aside.y_true.shape)
     for side in (0, 1):
         other, own = np.flatnonzero(half != side), np.flatnonzero(half == side)
-        shares = _blend(aside, other, encoder_logits, phrase_logits)
-        logits[own] = shares.logits(encoder_logits[own], phrase_logits[own], aside.alone[own])
-    logits[aside.attached, FILES_EVIDENCE] = np.maximum(logits[aside.attached, FILES_EVIDENCE], ATTACHED_LOGIT)
-    return logits
+        shares = _blend(aside, other, read)
+        encoder_logits, phrase_logits, claim_logits = (logits[own] for logits in read)
+        by_text[own] = shares.logits(encoder_logits, phrase_logits, 0.0 * claim_logits, aside.alone[own])
+        by_claim[own] = shares.claim_share * claim_logits
+    by_text[aside.attached, FILES_EVIDENCE] = np.maximum(by_text[aside.attached, FILES_EVIDENCE], ATTACHED_LOGIT)
+    by_claim[aside.attached, FILES_EVIDENCE] = 0.0
+    return by_text, by_claim
 
 
-def _blend(aside: Examples, rows: NDArray[np.intp], encoder_logits: Floats, phrase_logits: Floats) -> Blend:
+def _blend(aside: Examples, rows: NDArray[np.intp], read: ByReader) -> Blend:
+    encoder_logits, phrase_logits, claim_logits = (logits[rows] for logits in read)
     return blend(
-        encoder_logits[rows], phrase_logits[rows], aside.y_true[rows], aside.known[rows], alone=aside.alone[rows]
+        encoder_logits,
+        phrase_logits,
+        claim_logits,
+        aside.y_true[rows],
+        aside.known[rows],
+        alone=aside.alone[rows],
     )
 
 
-def _pool(aside: Examples, logits: Floats) -> list[PooledMessage]:
+def _pooled(aside: Examples, logits: Floats) -> tuple[PooledMessage, ...]:
     probabilities = 1.0 / (1.0 + np.exp(-np.clip(logits, -30, 30)))
-    return [
+    return tuple(
         PooledMessage(
             language=aside.languages[row],
             speaker=aside.speakers[row],
@@ -261,7 +286,7 @@ def _pool(aside: Examples, logits: Floats) -> list[PooledMessage]:
         )
         for row in range(len(aside.texts))
         if aside.sources[row] != "review"
-    ]
+    )
 
 
 def _figures(aside: Examples, logits: Floats) -> dict[str, float]:

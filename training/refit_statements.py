@@ -14,7 +14,7 @@ from scipy.special import expit
 
 from models.chat import LABELS, ChatClassifier, Heads
 from models.scorer import conversation, own_accounts
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Utterance
 from training.chat_corpus import LabelledConversation
 from training.corrections import (
@@ -135,6 +135,7 @@ def _of_cases(classifier: ChatClassifier, decided: Sequence[DecidedCase]) -> _Me
     return _messages(
         classifier,
         [said for _, said in spoken],
+        claims=[one.file.case.claim for one, _ in spoken],
         groups=[seller_of(one) for one, _ in spoken],
         told=[
             [
@@ -154,6 +155,7 @@ def _of_readers(classifier: ChatClassifier, reference: Sequence[LabelledConversa
     return _messages(
         classifier,
         [one.utterances for one in reference],
+        claims=[one.claim for one in reference],
         groups=[one.group for one in reference],
         told=[
             [{label: label in given for label in known} for given, known in zip(one.labels, one.known, strict=True)]
@@ -166,13 +168,14 @@ def _messages(
     classifier: ChatClassifier,
     conversations: Sequence[Sequence[Utterance]],
     *,
+    claims: Sequence[Claim | None],
     groups: Sequence[str],
     told: Sequence[Sequence[dict[StatementLabel, bool]]],
 ) -> _Messages:
     rows = [
         (features, utterance.speaker, group, known)
         for said, of_said, group, of_told in zip(
-            conversations, classifier.features(conversations), groups, told, strict=True
+            conversations, classifier.features(conversations, claims), groups, told, strict=True
         )
         for utterance, features, known in zip(said, of_said, of_told, strict=True)
         if features is not None

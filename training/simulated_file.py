@@ -28,7 +28,6 @@ from models.domain import (
 from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto, Statement
 from models.proof import CLAIM_STATEMENT
 from models.vocabulary import (
-    LABELS_OF_SPEAKER,
     Claim,
     DocumentKind,
     LogisticsEventKind,
@@ -280,9 +279,8 @@ class _Writer:
         place = len(self.messages)
         ref = f"m{place + 1}"
         self.messages.append(ChatMessage(message_id=ref, at=at, speaker=message.speaker, text=message.text))
-        labels = LABELS_OF_SPEAKER[message.speaker]
-        probabilities = {label: message.probabilities.get(label, 0.0) for label in labels}
-        self.statements.append(Statement(ref, message.speaker, place, probabilities, {}))
+        heard = self.pool.heard(message, self.truth.claim)
+        self.statements.append(Statement(ref, message.speaker, place, heard, {}))
 
     def _moves(self) -> list[tuple[Speaker, StatementLabel | None]]:
         """Return who says what, in order, as the truth calls for."""

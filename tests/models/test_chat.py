@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import logit
 
-from models.chat import LABELS, ChatClassifier, Utterance, token_shares
+from models.chat import CLAIMS, LABELS, ChatClassifier, Utterance, token_shares
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, phrases, units
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from tests.tiny_chat import build_tiny_chat
 from tests.tiny_encoder import save_tiny_encoder
 
@@ -209,3 +210,17 @@ def test_the_places_of_phrases_add_up_to_the_score() -> None:
     for label in (0, 1):
         added = sum(value for _, value in weights.contributions(text, label=label))
         assert added + weights.bias[label] == pytest.approx(score[label], abs=1e-5)
+
+
+def test_the_claim_moves_every_message_alike_and_saving_keeps_it(
+    classifier: ChatClassifier, cache_dir: Path, tmp_path: Path
+) -> None:
+    unknown, damaged, counterfeit = classifier.score([CONVERSATION] * 3, [None, Claim.DAMAGED, Claim.COUNTERFEIT])
+    for place, label in ((0, StatementLabel.CLAIMS_DAMAGE), (4, StatementLabel.CLAIMS_DAMAGE)):
+        moved = [logit(scores[place].probabilities[label]) for scores in (unknown, damaged, counterfeit)]
+        wanted = classifier.heads.claim_shift[:, LABELS.index(label)]
+        assert moved[1] - moved[0] == pytest.approx(wanted[CLAIMS.index(Claim.DAMAGED)], abs=1e-4)
+        assert moved[2] - moved[0] == pytest.approx(wanted[CLAIMS.index(Claim.COUNTERFEIT)], abs=1e-4)
+    classifier.save(tmp_path)
+    loaded = ChatClassifier.load(tmp_path, cache_dir=cache_dir)
+    assert np.array_equal(loaded.heads.claim_shift, classifier.heads.claim_shift)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import ChatClassifier
+from models.chat import CLAIMS, LABELS, ChatClassifier
 from models.registry import mlflow_client
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from tests.training.corrected_chats import deaf_classifier
@@ -30,7 +30,7 @@ def pool() -> StatementPool:
                     probabilities |= {name: float(rng.beta(6, 1.5)) for name in labels}
                     text = f"{speaker} {label} {number}"
                     messages.append(PooledMessage(language, speaker, text, labels, probabilities))
-    return StatementPool(tuple(messages))
+    return StatementPool(tuple(messages), np.zeros((len(CLAIMS), len(LABELS)), np.float32))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from models.case_file import CaseFile
-from models.chat import LABELS, ChatClassifier, Heads, Utterance
+from models.chat import CLAIMS, LABELS, ChatClassifier, Heads, Utterance
 from models.domain import Outcome
 from models.encoders import prepare_text_encoder
 from models.phrases import PhraseWeights
@@ -28,7 +28,8 @@ def deaf_classifier(folder: Path, *, cache_dir: Path) -> ChatClassifier:
     n_labels = len(LABELS)
     zeros, ones = np.zeros((n_labels, 32), np.float32), np.ones(n_labels, np.float32)
     phrases = PhraseWeights({"好": 0}, np.ones(1, np.float32), np.zeros((1, n_labels), np.float32), 0 * ones)
-    heads = Heads(zeros, zeros, -1.5 * ones, phrases, 0.8 * ones, ones, 0 * ones, 0 * ones, 0 * ones)
+    nothing, of_claims = 0 * ones, np.zeros((len(CLAIMS), n_labels), np.float32)
+    heads = Heads(zeros, zeros, -1.5 * ones, phrases, 0.8 * ones, ones, nothing, nothing, nothing, of_claims)
     return ChatClassifier(encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer), delta={}, source=source)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.errors import InputError
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from training.chat_corpus import (
     REVIEW_LABELS,
     language_of,
@@ -85,10 +85,13 @@ def test_broken_json_is_refused_with_file_and_line(tmp_path: Path) -> None:
 
 def test_messages_of_a_case_meet_their_labels(tmp_path: Path) -> None:
     message = {"at": "2026-03-01T10:00:00+08:00", "speaker": "seller", "text": "no refund", "photo_ids": []}
-    _write_rows(tmp_path / "cases.jsonl", [{"case_id": "c", "chat": [{"message_id": "m1", **message}]}])
+    _write_rows(
+        tmp_path / "cases.jsonl", [{"case_id": "c", "claim": "damaged", "chat": [{"message_id": "m1", **message}]}]
+    )
     _write_rows(tmp_path / "statements.jsonl", [{"case_id": "c", "message_id": "m1", "labels": ["refuses"]}])
     (case,) = read_cases(tmp_path)
-    assert (case.labels, case.language, case.group) == ((frozenset({StatementLabel.REFUSES}),), "en", "case:c")
+    assert (case.labels, case.language) == ((frozenset({StatementLabel.REFUSES}),), "en")
+    assert (case.group, case.claim) == ("case:c", Claim.DAMAGED)
 
 
 def test_a_message_sent_with_a_photo_does_not_teach_its_text_to_file_evidence(tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_a_message_sent_with_a_photo_does_not_teach_its_text_to_file_evidence(tm
         {"message_id": name, "speaker": "buyer", "text": "看这里", "photo_ids": photos}
         for name, photos in (("m1", ["p1"]), ("m2", []))
     ]
-    _write_rows(tmp_path / "cases.jsonl", [{"case_id": "c", "chat": messages}])
+    _write_rows(tmp_path / "cases.jsonl", [{"case_id": "c", "claim": "damaged", "chat": messages}])
     _write_rows(
         tmp_path / "statements.jsonl",
         [{"case_id": "c", "message_id": name, "labels": ["files_evidence"]} for name in ("m1", "m2")],

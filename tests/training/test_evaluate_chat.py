@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import LABELS, ChatClassifier, Heads
+from models.chat import CLAIMS, LABELS, ChatClassifier, Heads
 from models.encoders import prepare_text_encoder
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
 from models.windows import WindowMaker
@@ -34,6 +34,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> ChatClassifier:
         shift=np.zeros(n_labels, np.float32),
         alone_shift=np.zeros(n_labels, np.float32),
         resting=np.zeros(n_labels, np.float32),
+        claim_shift=np.zeros((len(CLAIMS), n_labels), np.float32),
     )
     return ChatClassifier(encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer), delta={}, source=source)
 
@@ -57,7 +58,9 @@ def data_dir(tmp_path: Path) -> Path:
         {"message_id": "m3", "speaker": "seller", "text": ""},
     ]
     (tmp_path / "cases").mkdir()
-    (tmp_path / "cases" / "cases.jsonl").write_text(json.dumps({"case_id": "c1", "chat": chat}), encoding="utf-8")
+    (tmp_path / "cases" / "cases.jsonl").write_text(
+        json.dumps({"case_id": "c1", "claim": "damaged", "chat": chat}), encoding="utf-8"
+    )
     (tmp_path / "cases" / "statements.jsonl").write_text(
         json.dumps({"case_id": "c1", "message_id": "m1", "labels": ["claims_damage"]}), encoding="utf-8"
     )

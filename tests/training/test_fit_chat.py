@@ -5,12 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import ChatClassifier, Utterance
+from models.chat import CLAIMS, ChatClassifier, Utterance
 from models.errors import ModelError
-from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
+from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from tests.tiny_encoder import save_tiny_encoder
 from training.chat_corpus import REVIEW_LABELS, LabelledConversation
 from training.chat_heads import ABSENT_LOGIT, best_threshold, blend, calibrating_shift, fit_features, fit_phrases
+from training.claim_habits import claim_log_odds, habit_logits
 from training.fit_chat import FittedChat, fit_conversations, folds_of
 from training.metrics import macro_f1
 from training.statement_pool import load_pool
@@ -72,9 +73,9 @@ def test_it_learns_what_was_said(fitted: FittedChat) -> None:
 
 def test_the_pool_holds_held_out_messages_but_no_review(fitted: FittedChat) -> None:
     ours = {c.utterances[0].text for c in _corpus() if c.source == "dialogue"}
-    assert fitted.pool
-    assert {message.text for message in fitted.pool} <= ours
-    assert len(fitted.pool) <= len(_corpus()) // 5
+    assert fitted.pool.messages
+    assert {message.text for message in fitted.pool.messages} <= ours
+    assert len(fitted.pool.messages) <= len(_corpus()) // 5
 
 
 def test_saving_writes_classifier_and_pool(fitted: FittedChat, cache_dir: Path, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_saving_writes_classifier_and_pool(fitted: FittedChat, cache_dir: Path, 
     saved, fresh = loaded.score([conversation])[0][0], fitted.classifier.score([conversation])[0][0]
     for label, probability in fresh.probabilities.items():
         assert saved.probabilities[label] == pytest.approx(probability, abs=5e-3)
-    assert len(load_pool(tmp_path / "pool.json").messages) == len(fitted.pool)
+    assert len(load_pool(tmp_path / "pool.json").messages) == len(fitted.pool.messages)
 
 
 def test_nothing_to_fit_on_is_an_error(fitted: FittedChat, cache_dir: Path) -> None:
@@ -130,9 +131,27 @@ def test_the_blend_trusts_the_reader_that_knows_and_decides_at_zero() -> None:
     good = np.where(y_true, 3.0, -3.0) + rng.normal(size=y_true.shape) * 2
     noise = rng.normal(size=y_true.shape)
     alone = rng.random(2000) < 0.2
-    learnt = blend(good, noise, y_true, np.ones_like(y_true), alone)
+    learnt = blend(good, noise, 0 * noise, y_true, np.ones_like(y_true), alone)
     assert (learnt.encoder_share > 5 * learnt.phrase_share).all()
-    assert macro_f1(y_true, learnt.logits(good, noise, alone) >= 0) > 0.85
+    assert macro_f1(y_true, learnt.logits(good, noise, 0 * noise, alone) >= 0) > 0.85
+
+
+def test_what_the_filed_claim_tells_counts_where_it_is_known() -> None:
+    rng = np.random.default_rng(0)
+    claims = [None, *([Claim.DAMAGED, Claim.COUNTERFEIT] * 1000)]
+    y_true = np.array([[claim == Claim.DAMAGED and rng.random() < 0.5] for claim in claims])
+    table = claim_log_odds(y_true, np.ones_like(y_true), claims)
+    assert table[CLAIMS.index(Claim.DAMAGED), 0] > 0.5
+    assert table[CLAIMS.index(Claim.COUNTERFEIT), 0] < -2
+    assert table[CLAIMS.index(Claim.NOT_RECEIVED), 0] == pytest.approx(0)
+    told = habit_logits(table, claims)
+    assert not told[0].any()
+    logits = np.where(y_true, 1.0, -1.0) + rng.normal(size=y_true.shape) * 2
+    alone = np.zeros(len(claims), bool)
+    learnt = blend(logits, 0 * logits, told, y_true, np.ones_like(y_true), alone)
+    assert learnt.claim_share > 0.5
+    knowing, guessing = (learnt.logits(logits, 0 * logits, share * told, alone) >= 0 for share in (1, 0))
+    assert macro_f1(y_true, knowing) > macro_f1(y_true, guessing) + 0.05
 
 
 def test_messages_that_stand_alone_have_their_own_threshold() -> None:
@@ -140,11 +159,13 @@ def test_messages_that_stand_alone_have_their_own_threshold() -> None:
     y_true = rng.random((2000, 1)) < 0.3
     alone = np.arange(2000) < 500
     logits = np.where(y_true, 2.0, -2.0) + rng.normal(size=y_true.shape) + np.where(alone[:, None], 4.0, 0.0)
-    learnt = blend(logits, logits, y_true, np.ones_like(y_true), alone)
-    said = learnt.logits(logits, logits, alone) >= 0
+    learnt = blend(logits, logits, 0 * logits, y_true, np.ones_like(y_true), alone)
+    said = learnt.logits(logits, logits, 0 * logits, alone) >= 0
     assert macro_f1(y_true[alone], said[alone]) > 0.9
     assert macro_f1(y_true[~alone], said[~alone]) > 0.9
-    few = blend(logits, logits, y_true & (~alone | (np.arange(2000) < 3))[:, None], np.ones_like(y_true), alone)
+    few = blend(
+        logits, logits, 0 * logits, y_true & (~alone | (np.arange(2000) < 3))[:, None], np.ones_like(y_true), alone
+    )
     assert (few.alone_shift == few.shift).all()
 
 
