@@ -171,6 +171,12 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support += [(photo.ref, 0.35 * (0.5 if photo.damaged is None else photo.damaged)) for photo in packaging]
     if case.claim in (Claim.DAMAGED, Claim.MISSING_ITEM):
         support += [(ref, 0.3) for ref in evidence.refs_saying("box_harmed", by=Speaker.BUYER, cues=cues)[:2]]
+    if case.claim == Claim.NOT_RECEIVED:
+        support += [
+            (ref, 0.45)
+            for side in (Speaker.BUYER, Speaker.SELLER)
+            for ref in evidence.refs_saying("misdelivered", by=side, cues=cues)[:1]
+        ]
     last = f"logistics.{len(case.logistics) - 1}"
     if arrival(evidence) is None and case.logistics and evidence.counts(last):
         support.append((last, 0.6))

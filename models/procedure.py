@@ -15,7 +15,11 @@ OFFERED_REMEDY = {
     StatementLabel.OFFERS_REPLACEMENT: Ruling.REPLACE,
 }
 
-_NAMED_REMEDY = {Ruling.REPLACE: "asks_replacement", Ruling.RETURN_AND_REFUND: "asks_return"}
+_NAMED_REMEDIES = {
+    "asks_replacement": {Ruling.REPLACE},
+    "asks_return": {Ruling.RETURN_AND_REFUND},
+    "asks_all_back": {Ruling.REFUND, Ruling.RETURN_AND_REFUND},
+}
 _SAYS_NO = 0.2
 _NAMES_ANOTHER = 0.3
 _HEARD = 0.1
@@ -213,5 +217,5 @@ def _words_fit(text: str, remedy: Ruling, cues: CueBook) -> float:
     """Return how well an answer's own words fit taking an offer of `remedy`, in (0, 1]."""
     if cues.has("turns_down", text):
         return _SAYS_NO
-    named = [other for other, cue in _NAMED_REMEDY.items() if cues.has(cue, text)]
+    named = {other for cue, remedies in _NAMED_REMEDIES.items() if cues.has(cue, text) for other in remedies}
     return 1.0 if not named or remedy in named else _NAMES_ANOTHER

@@ -65,6 +65,8 @@ def buyer_fault(evidence: CaseEvidence, cues: CueBook) -> Finding:
     blamed = evidence.strongest(StatementLabel.BLAMES_BUYER, by=Speaker.SELLER)
     weight = _USE_IS_FAULT.get(evidence.case.claim, 0.75)
     confessed = ref in evidence.refs_saying("own_act", by=Speaker.BUYER, cues=cues)
+    if confessed and evidence.case.claim == Claim.QUALITY_DEFECT:
+        weight = 0.75
     at_once = evidence.case.claim in _USE_IS_FAULT or promptness(evidence)[1] >= _PROMPT
     if at_once and not confessed and _after_complaint(evidence, ref):
         weight *= 0.35

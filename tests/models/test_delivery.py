@@ -135,5 +135,15 @@ def test_the_goods_came_back_when_the_seller_signed_and_not_when_they_were_only_
     assert return_received(travelled(), CUES).probability == 0
 
 
+def test_goods_left_or_taken_elsewhere_point_at_the_carrier_only_where_nothing_was_received() -> None:
+    def caused(claim: str, text: str, *, by: str = "buyer") -> float:
+        message = {"message_id": "m1", "at": hours(60), "speaker": by, "text": text}
+        return carrier_caused(travelled(signed("unknown"), claim=claim, chat=[message]), CUES).probability
+
+    assert caused("not_received", "快递员说搁楼下了") > 0.4
+    assert caused("not_received", "The courier took it to the wrong address", by="seller") > 0.4
+    assert caused("counterfeit", "快递员说搁楼下了") < 0.1
+
+
 def test_a_return_signed_by_somebody_else_is_doubtful() -> None:
     assert return_received(travelled(leg("return_signed", note="非商家地址签收")), CUES).probability < 0.5

@@ -153,6 +153,16 @@ def test_use_explains_damage_but_changes_no_label() -> None:
     assert relabelled < 0.3
 
 
+def test_use_is_no_defect_but_a_confessed_mishap_is() -> None:
+    def fault(text: str) -> float:
+        chat = [{"message_id": "m1", "at": hours(60), "speaker": "buyer", "text": text}]
+        admitted = said("buyer", {ADMITS_USE: 0.95}, place=0)
+        return buyer_fault(build_evidence(case(claim="quality_defect", chat=chat), admitted), CUES).probability
+
+    assert fault("用了三周") < 0.6
+    assert fault("底座在水龙头下冲过") > 0.7
+
+
 def test_what_was_done_with_goods_complained_of_at_once_did_not_cause_the_complaint() -> None:
     def fault(text: str, *, complained_at: float) -> float:
         chat = [
