@@ -18,16 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file, save
 
+from models.chat_heads import CLAIMS, LABELS, Heads, Setting, attention, token_shares
 from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
-from models.phrases import PhraseWeights, units
+from models.phrases import units
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Member, Utterance, Window, WindowMaker
 
-__all__ = ["ChatClassifier", "Heads", "LowRank", "MessageFeatures", "StatementScore", "Utterance"]
+__all__ = ["ChatClassifier", "LowRank", "MessageFeatures", "StatementScore", "Utterance"]
 
-LABELS: tuple[StatementLabel, ...] = tuple(StatementLabel)
-CLAIMS: tuple[Claim, ...] = tuple(Claim)
 MAX_SPANS = 3
 ATTACHED_PROBABILITY = 211 / 212
 """A buyer's message with a photo files evidence by definition: 210 of 210 in the written cases, by Laplace's rule."""
@@ -68,44 +67,6 @@ class MessageFeatures:
     logits: NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Setting:
-    """Where a message stands. alone : it is the only one of its conversation; claim : filed by the buyer, if known."""
-
-    alone: bool
-    claim: Claim | None = None
-
-
-@dataclass(frozen=True)
-class Heads:
-    """The linear readers and how they are added up; the last axis of shifts and shares has one entry a label.
-
-    weight, focus : shape (n_labels, hidden); a token's share of a label is softmax(focus·state)·(weight·state)
-    bias : shape (n_labels,)
-    phrases : the phrase reader
-    encoder_share, phrase_share, shift : logit = encoder_share·encoder + phrase_share·phrases + shift
-    alone_shift : takes the place of shift for the only message of a conversation, such as a side's own account
-    claim_shift : shape (n_claims, n_labels), added to either where the claim is known
-    resting : a token's usual contribution to each encoder logit; what exceeds it is shown as a reason
-    """
-
-    weight: NDArray[np.float32]
-    focus: NDArray[np.float32]
-    bias: NDArray[np.float32]
-    phrases: PhraseWeights
-    encoder_share: NDArray[np.float32]
-    phrase_share: NDArray[np.float32]
-    shift: NDArray[np.float32]
-    alone_shift: NDArray[np.float32]
-    resting: NDArray[np.float32]
-    claim_shift: NDArray[np.float32]
-
-    def shift_of(self, setting: Setting) -> NDArray[np.float32]:
-        """Return what is added to the logits of a message in this setting, shape (n_labels,)."""
-        shift = self.alone_shift if setting.alone else self.shift
-        return shift if setting.claim is None else shift + self.claim_shift[CLAIMS.index(setting.claim)]
-
-
 class ChatClassifier:
     """Messages → statement probabilities.
 
@@ -141,7 +102,7 @@ class ChatClassifier:
                 raise WeightsError(f"{directory}: saved for other labels or another version of the code")
             if settings.get("claims", list(CLAIMS)) != list(CLAIMS):
                 raise WeightsError(f"{directory}: saved for other claims")
-            heads = _heads(settings, arrays)
+            heads = Heads.of(arrays, phrases=settings["phrases"])
             delta = {
                 name.removesuffix(".left"): (factors[name], factors[f"{name.removesuffix('.left')}.right"])
                 for name in factors
@@ -163,35 +124,21 @@ class ChatClassifier:
     def save(self, directory: Path) -> None:
         """Write model.json, heads.safetensors and delta.safetensors (float16) into `directory`."""
         directory.mkdir(parents=True, exist_ok=True)
-        heads, phrases = self.heads, self.heads.phrases
+        heads = self.heads
         settings = {
             "format": _FORMAT,
             "encoder": self.source,
             "labels": [label.value for label in LABELS],
             "claims": [claim.value for claim in CLAIMS],
             "windows": self.windows.limits,
-            "phrases": sorted(phrases.vocabulary, key=phrases.vocabulary.__getitem__),
+            "phrases": sorted(heads.phrases.vocabulary, key=heads.phrases.vocabulary.__getitem__),
         }
         (directory / "model.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
-        arrays = {
-            "weight": heads.weight,
-            "focus": heads.focus,
-            "bias": heads.bias,
-            "phrase_idf": phrases.idf.astype(np.float16),
-            "phrase_weights": phrases.weights.astype(np.float16),
-            "phrase_bias": phrases.bias,
-            "encoder_share": heads.encoder_share,
-            "phrase_share": heads.phrase_share,
-            "shift": heads.shift,
-            "alone_shift": heads.alone_shift,
-            "resting": heads.resting,
-            "claim_shift": heads.claim_shift,
-        }
         factors = {}
         for name, (left, right) in self.delta.items():
             factors[f"{name}.left"] = left.astype(np.float16)
             factors[f"{name}.right"] = right.astype(np.float16)
-        for file_name, content in (("heads.safetensors", arrays), ("delta.safetensors", factors)):
+        for file_name, content in (("heads.safetensors", heads.arrays()), ("delta.safetensors", factors)):
             whole = {name: np.ascontiguousarray(array) for name, array in content.items()}
             (directory / file_name).write_bytes(save(whole))
 
@@ -337,25 +284,6 @@ def _score(utterance: Utterance, verdict: Verdict) -> StatementScore:
     return score
 
 
-def token_shares(
-    own: NDArray[np.float64], *, weight: NDArray[Any], focus: NDArray[Any], resting: NDArray[Any]
-) -> NDArray[np.float64]:
-    """Return what each token adds to each label's encoder logit over a token's usual share.
-
-    own : shape (n_tokens, hidden), the states of the message's own tokens
-    Returns shape (n_tokens, n_labels); its column sums, `resting` and the bias make the encoder logits.
-    """
-    shares: NDArray[np.float64] = attention(own, focus=focus) * (own @ weight.astype(np.float64).T - resting)
-    return shares
-
-
-def attention(own: NDArray[np.float64], *, focus: NDArray[Any]) -> NDArray[np.float64]:
-    """Return how much each token counts for each label, shape (n_tokens, n_labels), columns summing to 1."""
-    looked = own @ focus.astype(np.float64).T
-    looked = np.exp(looked - looked.max(axis=0))
-    return np.asarray(looked / looked.sum(axis=0))
-
-
 def sigmoid(logit: float) -> float:
     """Return 1 / (1 + e^-logit) without overflow."""
     return float(1.0 / (1.0 + np.exp(-np.clip(logit, -_MAX_EXPONENT, _MAX_EXPONENT))))
@@ -385,15 +313,3 @@ def _spans(text: str, shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...
             runs[-1] = (runs[-1][0], end, runs[-1][2] + value)
     best = sorted(runs, key=lambda run: (-run[2], run[0]))[:MAX_SPANS]
     return tuple(sorted((start, end) for start, end, _ in best))
-
-
-def _heads(settings: dict[str, Any], arrays: dict[str, NDArray[np.float32]]) -> Heads:
-    vocabulary = {phrase: row for row, phrase in enumerate(settings["phrases"])}
-    n_labels = len(LABELS)
-    if arrays["phrase_weights"].shape != (len(vocabulary), n_labels) or arrays["weight"].shape[0] != n_labels:
-        raise WeightsError("the heads have another shape than their vocabulary and labels")
-    phrases = PhraseWeights(vocabulary, arrays["phrase_idf"], arrays["phrase_weights"], arrays["phrase_bias"])
-    unknown = np.zeros((len(CLAIMS), n_labels), np.float32)
-    arrays = {"alone_shift": arrays["shift"], "claim_shift": unknown} | arrays
-    names = ("encoder_share", "phrase_share", "shift", "alone_shift", "resting", "claim_shift")
-    return Heads(arrays["weight"], arrays["focus"], arrays["bias"], phrases, *(arrays[name] for name in names))

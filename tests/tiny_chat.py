@@ -4,7 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from models.chat import CLAIMS, LABELS, ChatClassifier, Heads, full_rank
+from models.chat import ChatClassifier, full_rank
+from models.chat_heads import CLAIMS, LABELS, Heads
 from models.encoders import prepare_text_encoder
 from models.phrases import PhraseWeights, phrases
 from models.windows import WindowMaker

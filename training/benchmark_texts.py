@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.metrics import average_precision_score
 
 from models.calibration import debiased_ece
-from models.chat import ChatClassifier, Heads
+from models.chat import ChatClassifier
+from models.chat_heads import Heads
 from models.scorer import EvidenceScorer
 from models.windows import WindowMaker
 from training.benchmark_part import evaluate_part

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import CLAIMS
+from models.chat_heads import CLAIMS
 from models.vocabulary import Claim
 
 _PRIOR_MESSAGES = 10.0

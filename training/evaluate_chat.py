@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import LABELS, ChatClassifier
+from models.chat import ChatClassifier
+from models.chat_heads import LABELS
 from models.encoders import TextEncoder
 from models.vocabulary import LABELS_OF_SPEAKER, StatementLabel
 from training.chat_corpus import LabelledConversation, read_cases, read_reviews, read_training_corpus

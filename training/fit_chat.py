@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import ATTACHED_PROBABILITY, LABELS, ChatClassifier, Heads, full_rank
+from models.chat import ATTACHED_PROBABILITY, ChatClassifier, full_rank
+from models.chat_heads import LABELS, Heads
 from models.encoders import PACKAGED, load_text_model, prepare_text_encoder
 from models.errors import ModelError
 from models.phrases import PhraseWeights

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from models.chat import LABELS, ChatClassifier, Heads
+from models.chat import ChatClassifier
+from models.chat_heads import LABELS, Heads
 from models.scorer import conversation, own_accounts
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Utterance

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import ATTACHED_PROBABILITY, CLAIMS, LABELS
+from models.chat import ATTACHED_PROBABILITY
+from models.chat_heads import CLAIMS, LABELS
 from models.errors import WeightsError
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 

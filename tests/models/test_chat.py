@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from models.chat import CLAIMS, LABELS, ChatClassifier, Utterance, token_shares
+from models.chat import ChatClassifier, Utterance
+from models.chat_heads import CLAIMS, LABELS, token_shares
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, phrases, units
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel

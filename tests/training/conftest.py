@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import CLAIMS, LABELS, ChatClassifier
+from models.chat import ChatClassifier
+from models.chat_heads import CLAIMS, LABELS
 from models.registry import mlflow_client
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from tests.training.corrected_chats import deaf_classifier

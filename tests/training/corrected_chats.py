@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from models.case_file import CaseFile
-from models.chat import CLAIMS, LABELS, ChatClassifier, Heads, Utterance
+from models.chat import ChatClassifier, Utterance
+from models.chat_heads import CLAIMS, LABELS, Heads
 from models.domain import Outcome
 from models.encoders import prepare_text_encoder
 from models.phrases import PhraseWeights

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import CLAIMS, LABELS, ChatClassifier, Heads
+from models.chat import ChatClassifier
+from models.chat_heads import CLAIMS, LABELS, Heads
 from models.encoders import prepare_text_encoder
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker, StatementLabel
 from models.windows import WindowMaker

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.chat import CLAIMS, ChatClassifier, Utterance
+from models.chat import ChatClassifier, Utterance
+from models.chat_heads import CLAIMS
 from models.errors import ModelError
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from tests.tiny_encoder import save_tiny_encoder
