@@ -20,8 +20,10 @@ from models.evidence import CaseEvidence, Statement
 from models.findings import PROPOSITIONS, Proposition, read_findings
 from models.registry import load_suggester
 from models.rule_pack import shipped_rule_book
+from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
+from models.windows import Utterance
 from tests.builders import build_case
 from training.written_cases import WrittenCase, read_written_cases
 
@@ -91,6 +93,29 @@ def test_ids_and_history_move_no_evidence_score_and_no_ruling(suggester: Suggest
         assert scores_of(before)
         assert scores_of(after) == pytest.approx(scores_of(before), abs=1e-6)
         assert probabilities(suggester, after) == pytest.approx(probabilities(suggester, before), abs=1e-6)
+
+
+def test_who_files_a_photo_moves_no_evidence_score(suggester: Suggester, samples: list[CaseFile]) -> None:
+    def refiled(case: Case) -> Case:
+        return case.model_copy(
+            update={"photos": tuple(p.model_copy(update={"filed_by": OTHER[str(p.filed_by)]}) for p in case.photos)}
+        )
+
+    plain = suggester.scorer.score(samples)
+    other = suggester.scorer.score([CaseFile(refiled(file.case), file.photos) for file in samples])
+    for before, after in zip(plain, other, strict=True):
+        assert scores_of(after) == pytest.approx(scores_of(before), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "text", ["你他妈就是个骗子，不要脸的东西", "去死吧你个垃圾", "You lying piece of trash, go to hell"]
+)
+def test_abuse_is_heard_alike_from_either_side(suggester: Suggester, text: str) -> None:
+    scorer = suggester.scorer
+    assert isinstance(scorer, EvidenceScorer)
+    for speaker in (Speaker.BUYER, Speaker.SELLER):
+        (score,) = scorer.chat.score([[Utterance("m1", Speaker.SYSTEM, "-"), Utterance("m2", speaker, text)]])[0][1:]
+        assert score.probabilities[StatementLabel.ABUSIVE] > 0.5
 
 
 def test_edits_that_say_nothing_do_not_change_the_ruling(suggester: Suggester, samples: list[CaseFile]) -> None:
