@@ -23,6 +23,7 @@ _NAMED_REMEDIES = {
 _SAYS_NO = 0.2
 _NAMES_ANOTHER = 0.3
 _HEARD = 0.1
+_TAKEN = 0.5
 _OFFERED = 0.5
 _EARLIER = 0.35  # how far an offer counts as the one accepted when another came after it
 
@@ -203,7 +204,7 @@ def _accepted_offers(evidence: CaseEvidence, cues: CueBook) -> list[tuple[str, R
             if offered >= min(_OFFERED, loudest):
                 latest = {**latest, remedy: offered} if place == latest_place else {remedy: offered}
                 latest_place = place
-        if accepted < _HEARD or statement.place < 0:
+        if accepted < _TAKEN or statement.place < 0:
             continue
         for remedy, offered in made.items():
             fits = _words_fit(texts.get(statement.ref, ""), remedy, cues)
