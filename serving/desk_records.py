@@ -252,3 +252,31 @@ class Assignment(Frozen):
 
     batch_id: str | None
     assigned: tuple[Assigned, ...]
+
+
+FilterName = Literal["claim", "platform", "status", "language", "overdue", "search", "min", "max", "order", "mine"]
+"""What the queue's page can be narrowed by; `min` and `max` are sums in major units, `overdue` and `mine` are "1"."""
+
+
+class ViewDraft(Frozen):
+    """The filters of a saved view, as in the address of the queue's page."""
+
+    filters: dict[FilterName, Annotated[ShortText, Field(min_length=1, max_length=128)]]
+
+
+class SavedView(ViewDraft):
+    """One's own view of the queue, under a name of one's own."""
+
+    name: Identifier
+
+
+class ShortcutsDraft(Frozen):
+    """One's own keys by action, as `KeyboardEvent.code`; what isn't named keeps its default."""
+
+    keys: dict[ShortText, ShortText]
+
+
+class Shortcuts(Frozen):
+    """Every action's key."""
+
+    keys: dict[str, str]

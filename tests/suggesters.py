@@ -36,6 +36,9 @@ class KnownScorer:
     def score(self, files: Sequence[CaseFile]) -> list[CaseEvidence]:
         return [_read(file) for file in files]
 
+    def heat_map(self, data: bytes) -> NDArray[np.float32]:
+        return np.linspace(0, 1, 12, dtype=np.float32).reshape(3, 4)
+
 
 def _read(file: CaseFile) -> CaseEvidence:
     case = file.case

@@ -1,8 +1,8 @@
 """The desk over HTTP: holding cases, stepping aside, notices, appeals, the kill switch."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Path, Query, Response
 
 from models.domain import Identifier
 from models.vocabulary import Claim, Platform
@@ -29,14 +29,25 @@ def take_next(
     response: Response,
     claim: Claim | None = None,
     platform: Platform | None = None,
+    language: Literal["zh", "en"] | None = None,
+    overdue: bool = False,
+    min_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
+    max_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
 ) -> CaseView | Response:
     """Hold the most urgent case that you may decide and that nobody holds, and return it. 204 when nothing waits.
 
     What is assigned to you comes first. Reviews and appeals go to whoever hasn't decided on the case before.
     """
-    key = store.desk.take_next(
-        by=person.user, wanted=QueueFilter(claim=claim, platform=platform, within=person.user.queues)
+    wanted = QueueFilter(
+        claim=claim,
+        platform=platform,
+        language=language,
+        overdue=overdue,
+        min_paid_minor=min_paid_minor,
+        max_paid_minor=max_paid_minor,
+        within=person.user.queues,
     )
+    key = store.desk.take_next(by=person.user, wanted=wanted)
     if key is None:
         return Response(status_code=204)
     view = store.view(key)

@@ -11,7 +11,16 @@ from pydantic.json_schema import models_json_schema
 
 from models.domain import Case, DecisionDraft
 from serving.api.keys import KEY_NEEDED
-from serving.desk_records import AppealDraft, AssignmentDraft, CorrectionDraft, NoticeText, StepAsideDraft, SwitchDraft
+from serving.desk_records import (
+    AppealDraft,
+    AssignmentDraft,
+    CorrectionDraft,
+    NoticeText,
+    ShortcutsDraft,
+    StepAsideDraft,
+    SwitchDraft,
+    ViewDraft,
+)
 from serving.errors import MEDIA_TYPE, Problem, problem_responses
 from serving.model_records import PromotionDraft, RollbackDraft, ShadowDraft
 from serving.records import EvidenceDraft, WithdrawalDraft
@@ -93,6 +102,8 @@ _BODIES = (
     AssignmentDraft,
     NoticeText,
     SwitchDraft,
+    ViewDraft,
+    ShortcutsDraft,
     PromotionDraft,
     RollbackDraft,
     ShadowDraft,

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -13,7 +14,7 @@ from models.privacy import masked_decision
 from models.vocabulary import Claim, Platform
 from serving.api.documents import json_body_of
 from serving.deps import Auditor, JsonBody, Lead, StoreDep, parse_draft
-from serving.desk_records import Assignment, AssignmentDraft, DecisionRow, Figures
+from serving.desk_records import Assignment, AssignmentDraft, DecisionRow, Figures, Pass
 from serving.errors import problem_responses
 from serving.records import QueueFilter
 
@@ -41,6 +42,8 @@ _COLUMNS = (
 )
 _FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 """What a spreadsheet may take for the beginning of a formula; in Chinese ones the full-width signs too."""
+_BLANK = " \u00a0\u3000\ufeff\u200b"
+_ROWS_A_CHUNK = 500
 
 
 class Undone(Frozen):
@@ -67,16 +70,25 @@ def export_decisions(
     format: Literal["csv", "jsonl"] = "csv",
     claim: Claim | None = None,
     platform: Platform | None = None,
+    by: Annotated[str | None, Query(max_length=128, description="Only what this person decided.")] = None,
 ) -> StreamingResponse:
     """Stream every decision, standing or not, as CSV (cells that look like formulas are quoted) or JSON Lines.
 
     Personal data in reasons and requests is masked; they can be read whole on the case's page.
     """
-    found = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform))
+    found = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform), by=by)
     rows = (row.model_copy(update={"decision": masked_decision(row.decision)}) for row in found)
-    body, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")
+    lines, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")
     headers = {"Content-Disposition": f'attachment; filename="decisions.{format}"'}
-    return StreamingResponse(body, media_type=kind, headers=headers)
+    return StreamingResponse(_chunks(lines), media_type=kind, headers=headers)
+
+
+@router.get("/passes", responses=problem_responses(401, 403, 422, 503))
+def list_passes(
+    person: Auditor, store: StoreDep, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> tuple[Pass, ...]:
+    """List skips and recusals (回避) with their reasons, the newest first."""
+    return tuple(store.oversight.set_aside(limit=limit))
 
 
 @router.post(
@@ -94,6 +106,12 @@ def assign(person: Lead, body: JsonBody, store: StoreDep) -> Assignment:
 def undo_assignment(person: Lead, batch_id: Annotated[Identifier, Path()], store: StoreDep) -> Undone:
     """Take a batch back. Cases decided or dealt anew since stay as they are."""
     return Undone(n_cases=store.oversight.undo_assignment(batch_id, by=person.user))
+
+
+def _chunks(lines: Iterator[str]) -> Iterator[str]:
+    """Join lines: each chunk is a hop between threads, so one a line would cost more than the line."""
+    while chunk := "".join(itertools.islice(lines, _ROWS_A_CHUNK)):
+        yield chunk
 
 
 def _jsonl(rows: Iterator[DecisionRow]) -> Iterator[str]:
@@ -115,4 +133,5 @@ def _line(cells: list[object]) -> str:
 
 
 def _safe(cell: object) -> object:
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(" \ufeff\u200b").startswith(_FORMULA) else cell
+    """Return a cell that no spreadsheet takes for a formula, also behind blanks or in full-width signs."""
+    return f"'{cell}" if isinstance(cell, str) and cell.lstrip(_BLANK).startswith(_FORMULA) else cell

@@ -136,6 +136,13 @@ class Desk:
         with self.database.write() as connection:
             preferences.keep(connection, of, kind=kind, name=name, value=value)
 
+    def replace_preferences(self, values: dict[str, str], *, of: User, kind: str) -> None:
+        """Keep these by name, and none of this kind beside them. Raises InputError."""
+        with self.database.write() as connection:
+            preferences.drop(connection, of, kind=kind)
+            for name, value in values.items():
+                preferences.keep(connection, of, kind=kind, name=name, value=value)
+
     def drop_preference(self, name: str | None = None, *, of: User, kind: str) -> None:
         with self.database.write() as connection:
             preferences.drop(connection, of, kind=kind, name=name)

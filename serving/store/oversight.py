@@ -24,16 +24,18 @@ class Oversight:
         with self.database.read() as connection:
             return decision_log.page(connection, after=0, limit=limit, wanted=wanted, by=by, newest=True)
 
-    def every_decision(self, wanted: QueueFilter) -> Iterator[DecisionRow]:
+    def every_decision(self, wanted: QueueFilter, *, by: str | None = None) -> Iterator[DecisionRow]:
         """Yield every decision in the order they were made, a page in memory at a time."""
         after = 0
         while True:
             with self.database.read() as connection:
-                rows = decision_log.page(connection, after=after, limit=_AT_A_TIME, wanted=wanted)
+                rows = decision_log.page(connection, after=after, limit=_AT_A_TIME, wanted=wanted, by=by)
+            is_last = len(rows) < _AT_A_TIME
+            after = rows[-1].row if rows else after
             yield from rows
-            if len(rows) < _AT_A_TIME:
+            if is_last:
                 return
-            after = rows[-1].row
+            rows.clear()
 
     def set_aside(self, *, limit: int = 100) -> list[Pass]:
         """Return skips and recusals with their reasons, the newest first."""

@@ -1,22 +1,16 @@
-"""Corrections and heat maps as the case page shows them: what people said of the evidence, one press, one picture.
+"""Corrections as the case page shows them: what people said of the evidence, and what one press means.
 
 Knows no store.
 """
 
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import ValidationError
 
 from models.errors import InputError
 from models.vocabulary import StatementLabel
 from serving.desk_records import Correction, CorrectionDraft, Region
-
-_RED = (226, 32, 32)
 
 
 @dataclass(frozen=True)
@@ -78,14 +72,3 @@ def _label(said: CorrectionDraft) -> str | None:
     if said.kind == "photo":
         return {True: "intact", False: "damaged", None: None}[said.damaged]
     return {True: "mismatch", False: "match", None: None}[said.matches_listing]
-
-
-def heat_picture(cells: NDArray[np.float32]) -> bytes:
-    """Return cells in [0, 1] as a PNG that lets the photo through where nothing is found."""
-    pixels = np.zeros((*cells.shape, 4), np.uint8)
-    pixels[..., :3] = _RED
-    pixels[..., 3] = np.clip(cells * 255, 0, 255)
-    out = io.BytesIO()
-    large = (cells.shape[1] * 8, cells.shape[0] * 8)
-    Image.fromarray(pixels, "RGBA").resize(large, Image.Resampling.BICUBIC).save(out, "PNG")
-    return out.getvalue()

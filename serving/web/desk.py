@@ -14,9 +14,11 @@ from models.domain import Decision
 from models.errors import InputError, ReviewError
 from models.rule_pack import shipped_rule_book
 from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
+from serving import shortcuts
 from serving.api.decisions import decide as record
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
+from serving.heat import heat_picture_of
 from serving.house import House
 from serving.records import CaseKey, CaseView, Person, Role, User, WithdrawalDraft
 from serving.refusals import (
@@ -28,10 +30,9 @@ from serving.refusals import (
     StaleVersionError,
     UnknownError,
 )
-from serving.web import shortcuts
 from serving.web.case_page import case_context
 from serving.web.changes import Changes, changes
-from serving.web.corrected import drafted, heat_picture, standing
+from serving.web.corrected import drafted, standing
 from serving.web.decision_form import REASONS, draft_of, offered
 from serving.web.flash import last_decided
 from serving.web.queue_page import case_path, time_left, to_next
@@ -157,13 +158,7 @@ def correct(request: Request, house: HouseDep, person: PageArbitrator, key: Case
 @router.get(f"{_ONE}/heat")
 def heat(house: HouseDep, person: PageReader, key: CaseKeyDep, photo: str = "") -> Response:
     """Return where the machine sees damage in a photo, as a transparent picture; nothing while its word is hidden."""
-    digest = house.store.version(key).digests.get(photo)
-    if digest is None or house.store.view(key).suggestion is None:
-        raise UnknownError("heat map", photo)
-    cells = house.scoring.heat_map(house.photos.get(digest))
-    if cells is None:
-        raise UnknownError("heat map", photo)
-    return Response(heat_picture(cells), media_type="image/png")
+    return Response(heat_picture_of(house, key, photo), media_type="image/png")
 
 
 @router.get(f"{_ONE}/state")

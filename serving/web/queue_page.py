@@ -1,6 +1,7 @@
 """The queue's page: what waits, in the order of its clocks; filters, search, saved views, the way to the next case."""
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Request
@@ -8,18 +9,19 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from models.errors import InputError
 from models.vocabulary import Claim, Platform
+from serving import shortcuts
 from serving.deps import HouseDep, PageArbitrator, PageReader, PageStaff
+from serving.desk_records import FilterName
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Order, Person, QueueFilter, QueueRow, Role, User
 from serving.refusals import LoadCapError
-from serving.web import shortcuts
 from serving.web.flash import last_decided
 from serving.web.rendering import LANGUAGE_COOKIE, Fields, render, words_for
 from serving.words import LANGUAGES, Words, moment, money, percent
 
 PAGE_SIZE = 50
 _A_YEAR_S = 365 * 24 * 3600
-_NAMES = ("claim", "platform", "status", "language", "overdue", "search", "min", "max", "order", "mine")
+_NAMES = get_args(FilterName)
 router = APIRouter(include_in_schema=False)
 
 
@@ -151,9 +153,7 @@ def keep_shortcuts(request: Request, house: HouseDep, person: PageReader, fields
         own = shortcuts.check({action: fields[action] for action in shortcuts.DEFAULTS if fields.get(action)})
     except InputError as refusal:
         return _shortcuts_page(request, house, person, notice=str(refusal), status_code=422)
-    desk.drop_preference(of=person.user, kind="shortcut")
-    for action, code in own.items():
-        desk.keep_preference(action, code, of=person.user, kind="shortcut")
+    desk.replace_preferences(own, of=person.user, kind="shortcut")
     return RedirectResponse("/shortcuts", status_code=303)
 
 
