@@ -231,13 +231,18 @@ class Pass(Frozen):
 
 
 class AssignmentDraft(Frozen):
-    """Which waiting cases to deal to whom. preview : say what would happen and change nothing"""
+    """Which waiting cases to deal to whom.
+
+    at_most_each : open cases that one person may have assigned in all, those from before too
+    preview : say what would happen and change nothing
+    """
 
     people: Annotated[tuple[Identifier, ...], Field(min_length=1, max_length=200)]
     claim: Claim | None = None
     platform: Platform | None = None
     language: Literal["zh", "en"] | None = None
     at_most: Annotated[int, Field(ge=1, le=5_000)] = 50
+    at_most_each: Annotated[int, Field(ge=1, le=5_000)] = 100
     preview: bool = True
 
 

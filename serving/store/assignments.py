@@ -19,7 +19,8 @@ from serving.tables import assignments, cases, passes
 def deal(connection: Connection, draft: AssignmentDraft, *, by: User, at: datetime) -> Assignment:
     """Deal the most urgent unassigned open cases to the people named, the least loaded first.
 
-    Nobody gets a case they recused themselves from. A preview changes nothing and has no batch_id.
+    Nobody gets a case they recused themselves from, nor more than `at_most_each` in all. A preview changes nothing and
+    has no batch_id.
     Raises ForbiddenError, InputError on a name that can't decide.
     """
     if by.role != Role.LEAD:
@@ -40,7 +41,11 @@ def deal(connection: Connection, draft: AssignmentDraft, *, by: User, at: dateti
     )
     batch_id, dealt = uuid.uuid4().hex, []
     for row in connection.execute(query).all():
-        able = [person for person in people if (row.id, person.user_key) not in recused]
+        able = [
+            person
+            for person in people
+            if (row.id, person.user_key) not in recused and load[person.user_key] < draft.at_most_each
+        ]
         if not able:
             continue
         person = min(able, key=lambda candidate: load[candidate.user_key])

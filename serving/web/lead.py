@@ -1,5 +1,7 @@
 """The lead's and the auditor's pages: figures with intervals, kill switches, bulk assignment, the log of decisions."""
 
+from urllib.parse import urlencode
+
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
@@ -38,6 +40,7 @@ def assign(request: Request, house: HouseDep, person: PageLead, fields: Fields) 
             claim=Claim(fields["claim"]) if fields.get("claim") in set(Claim) else None,
             platform=Platform(fields["platform"]) if fields.get("platform") in set(Platform) else None,
             at_most=int(fields.get("at_most") or 50),
+            at_most_each=int(fields.get("at_most_each") or 100),
             preview=not fields.get("do"),
         )
         return _page(request, house, person, dealt=oversight.assign(draft, by=person.user), typed=fields)
@@ -76,6 +79,7 @@ def show_decisions(
         claim=Claim(claim) if claim in set(Claim) else None,
         platform=Platform(platform) if platform in set(Platform) else None,
     )
+    asked = {"claim": wanted.claim, "platform": wanted.platform, "by": by}
     oversight = house.store.oversight
     return render(
         request,
@@ -84,6 +88,7 @@ def show_decisions(
         rows=oversight.newest_decisions(wanted, by=by or None),
         set_aside=oversight.set_aside(),
         chosen={"claim": claim, "platform": platform, "by": by},
+        export_query=urlencode({name: value for name, value in asked.items() if value}),
         claims=list(Claim),
         platforms=list(Platform),
         moment=moment,

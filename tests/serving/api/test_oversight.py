@@ -125,3 +125,26 @@ def test_assignment_is_previewed_dealt_by_load_and_undone(
     assert client.get(ones[0], headers=lead_of).json()["assigned_to"] is None
     bad = client.post(ASSIGNMENTS, json={"people": ["nobody"]}, headers=lead_of)
     assert (bad.status_code, bad.json()["errors"][0]["field"]) == (422, "people")
+
+
+def test_nobody_is_dealt_more_than_the_cap(
+    client: TestClient, house: House, service: Headers, lead_of: Headers
+) -> None:
+    for name in ("first", "second"):
+        person(house, name)
+    for n in range(5):
+        take_in(client, service, f"TB-{n}")
+    draft: dict[str, Any] = {"people": ["first"], "at_most": 1, "preview": False}
+    client.post(ASSIGNMENTS, json=draft, headers=lead_of)
+    more = {"people": ["first", "second"], "at_most_each": 2, "preview": False}
+    dealt = client.post(ASSIGNMENTS, json=more, headers=lead_of).json()["assigned"]
+    assert sorted(one["to"] for one in dealt) == ["first", "second", "second"]
+
+
+def test_an_export_is_narrowed_to_one_person(
+    client: TestClient, house: House, service: Headers, lead_of: Headers
+) -> None:
+    for name in ("me", "other"):
+        decide(client, take_in(client, service, f"TB-{name}"), person(house, name))
+    lines = client.get(EXPORT, params={"format": "jsonl", "by": "other"}, headers=lead_of).text.splitlines()
+    assert [json.loads(line)["decision"]["decided_by"] for line in lines] == ["other"]

@@ -58,11 +58,14 @@ def test_the_queue_lists_open_cases_and_filters(client: TestClient, house: House
 def test_without_a_model_a_case_is_read_and_decided(client: TestClient, house: House) -> None:
     take_in(client, house)
     sign_in(client, house)
-    assert "没有可用的模型" in client.get(PAGE).text
+    page = client.get(PAGE).text
+    assert "没有可用的模型" in page
+    assert 'id="clock"' in page
     assert press(client).headers["location"] == "/?last=taobao/TB-2026-000123"
     (record,) = house.store.view(next(iter(_keys(house)))).decisions
     assert (record.decision.ruling, record.decision.decided_by) == ("dismiss", "test-arbitrator")
     assert record.decision.reason == "举证责任未完成"
+    assert 'id="clock"' not in client.get(PAGE).text
 
 
 def _keys(house: House) -> list[Any]:
