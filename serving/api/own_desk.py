@@ -1,7 +1,7 @@
 """One's own desk over HTTP, the same as on the pages: saved views and shortcuts; what helps with one case."""
 
 from typing import Annotated
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Path, Response
 
@@ -14,6 +14,7 @@ from serving.desk_records import Precedents, SavedView, Shortcuts, ShortcutsDraf
 from serving.errors import problem_responses
 from serving.heat import heat_picture_of
 from serving.refusals import UnknownError
+from serving.saved_views import filters_of
 
 router = APIRouter(tags=["desk"])
 
@@ -27,9 +28,7 @@ _VIEW = {"filters": {"claim": "damaged", "overdue": "1", "min": "500"}}
 def list_views(person: Reader, store: StoreDep) -> tuple[SavedView, ...]:
     """List one's saved views of the queue, by name."""
     kept = store.desk.preferences(of=person.user, kind="view")
-    return tuple(
-        SavedView.model_validate({"name": name, "filters": dict(parse_qsl(query))}) for name, query in kept.items()
-    )
+    return tuple(SavedView(name=name, filters=filters_of(query)) for name, query in kept.items())
 
 
 @router.put("/desk/views/{name:path}", responses=_WRITES, openapi_extra=json_body_of("ViewDraft", example=_VIEW))

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import get_args
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -15,6 +15,7 @@ from serving.desk_records import FilterName
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Order, Person, QueueFilter, QueueRow, Role, User
 from serving.refusals import LoadCapError
+from serving.saved_views import filters_of
 from serving.web.flash import last_decided
 from serving.web.rendering import LANGUAGE_COOKIE, Fields, render, words_for
 from serving.words import LANGUAGES, Words, moment, money, percent
@@ -102,9 +103,9 @@ def wanted(chosen: dict[str, str], user: User) -> QueueFilter:
 @router.post("/next")
 def take_next(request: Request, house: HouseDep, person: PageArbitrator, fields: Fields) -> Response:
     """Hold the most urgent case within the filters on screen, and show it."""
-    chosen = {name: value for name, value in parse_qsl(fields.get("query", "")) if name in _NAMES}
+    asked = filters_of(fields.get("query", ""))
     try:
-        return to_next(house, person, chosen=chosen)
+        return to_next(house, person, chosen={str(name): value for name, value in asked.items()})
     except LoadCapError as refusal:
         notice = words_for(request)("notice.load_cap").format(n=refusal.cap)
         return queue_page(request, house, person, notice=notice, status_code=409)
@@ -135,7 +136,7 @@ def keep_view(house: HouseDep, person: PageReader, fields: Fields) -> Response:
     if fields.get("delete"):
         house.store.desk.drop_preference(fields["delete"], of=person.user, kind="view")
     else:
-        asked = urlencode([(n, v) for n, v in parse_qsl(fields.get("query", "")) if n in _NAMES])
+        asked = urlencode(list(filters_of(fields.get("query", "")).items()))
         house.store.desk.keep_preference(name, asked, of=person.user, kind="view")
     return RedirectResponse("/", status_code=303)
 

@@ -29,6 +29,13 @@ def test_a_view_is_kept_replaced_listed_and_deleted_for_its_owner_alone(client: 
     assert client.get(VIEWS, headers=me).json() == []
 
 
+def test_a_view_saved_on_the_page_is_listed_with_what_a_filter_can_hold(client: TestClient, house: House) -> None:
+    query = "claim=damaged&search=%00" + "x" * 200 + "&colour=red&min="
+    house.store.desk.keep_preference("旧的", query, of=user_of(house, Role.ARBITRATOR, name="me"), kind="view")
+    (view,) = client.get(VIEWS, headers=person(house, "me")).json()
+    assert view == {"name": "旧的", "filters": {"claim": "damaged", "search": "x" * 128}}
+
+
 def test_an_unknown_filter_is_named(client: TestClient, house: House) -> None:
     refused = client.put(f"{VIEWS}/x", json={"filters": {"colour": "red"}}, headers=person(house, "me"))
     assert refused.status_code == 422
