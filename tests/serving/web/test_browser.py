@@ -268,6 +268,7 @@ def test_a_blind_case_holds_nothing_of_the_machine_before_commit(browser: Browse
             sources.append(page.request.get(address + path, headers=person).text())
         sources.append(page.request.get(f"{address}/cases/{key}/state").text())
         assert page.request.get(f"{address}/cases/{key}/heat?photo=p1").status == 404
+        assert page.request.get(f"{address}/api/v1/cases/{key}/heat-maps/p1", headers=person).status == 404
         for source in sources:
             for word in (
                 said.suggestion_id,
