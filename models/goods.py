@@ -4,6 +4,8 @@ Countable or perishable goods go in proportion to the bad pieces; where sending 
 no return; a promise on the page is owed.
 """
 
+import re
+
 from models.cues import CueBook
 from models.delivery import arrival
 from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
@@ -11,6 +13,9 @@ from models.vocabulary import Claim, GoodsState, Platform, ProcedureEventKind, S
 
 _NO_REASON_PLATFORMS = (Platform.TAOBAO, Platform.TMALL, Platform.JD, Platform.PDD)
 _CHEAP_MINOR = 3_000
+_DAYS_TO_RETURN = re.compile(
+    r"(\d{1,3})[- ]?(?:days?|天)[^.;。；]{0,12}?(?:return|money|退|无理由)|returns? within (\d{1,3}) days"
+)
 
 
 def _on_page(evidence: CaseEvidence, cues: CueBook, cue: str) -> bool:
@@ -64,12 +69,18 @@ def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 @read_once
 def replaceable(evidence: CaseEvidence, cues: CueBook) -> Finding:
-    """Find whether a replacement can be delivered."""
+    """Find whether a replacement can be delivered; goods still on sale make little of being out of stock."""
     gone = evidence.refs_saying("undeliverable", by=Speaker.SELLER, cues=cues) + evidence.refs_saying(
         "undeliverable", by=Speaker.BUYER, cues=cues
     )
     second_hand = evidence.case.platform == Platform.XIANYU
-    return weigh([(None, 0.45 if second_hand else 0.9)], [(ref, 0.6) for ref in gone[:2]])
+    on_sale = [
+        ref
+        for party in (Speaker.BUYER, Speaker.SELLER)
+        for ref in evidence.refs_saying("still_on_sale", by=party, cues=cues)[:1]
+    ]
+    weight = 0.2 if on_sale else 0.6
+    return weigh([(None, 0.45 if second_hand else 0.9)], [(ref, weight) for ref in gone[:2]])
 
 
 @read_once
@@ -99,7 +110,7 @@ def keeps_goods(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 @read_once
 def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -> Finding:
-    """Find whether a return without a reason is open: granted, in time, goods intact.
+    """Find whether a return without a reason is open: granted, in time by pack or page, goods intact.
 
     Who returns goods for no fault of theirs freely admits having ordered wrongly: only use counts against it then.
     """
@@ -109,6 +120,7 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
     against: list[Weighted] = []
     if _on_page(evidence, cues, "promise_of_no_reason_return"):
         support.append(("listing.promise_of_no_reason_return", 0.85))
+        days = max(days, _days_promised(case.listing.text))
     if _on_page(evidence, cues, "no_reason_return_excluded"):
         against.append(("listing.no_reason_return_excluded", 0.75))
     if case.order.goods_state == GoodsState.USED and evidence.counts("order.goods_state"):
@@ -127,6 +139,11 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
     if came and applied and (applied[0][1] - came[1].at).days >= days:
         against.append((applied[0][0], 0.85))
     return weigh(support, against)
+
+
+def _days_promised(text: str) -> int:
+    """Return the days that a page gives for a return without a reason, 0 where it names none."""
+    return max((int(day) for found in _DAYS_TO_RETURN.findall(text.lower()) for day in found if day), default=0)
 
 
 @read_once

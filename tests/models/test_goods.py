@@ -88,6 +88,8 @@ def test_what_is_sold_out_or_second_hand_is_hardly_replaced() -> None:
     assert replaceable(bought(), CUES).probability > 0.8
     assert replaceable(bought(seller_statement="已经停产，没货了"), CUES).probability < 0.5
     assert replaceable(bought(platform="xianyu"), CUES).probability < 0.5
+    chat = [{"message_id": "m1", "at": hours(60), "speaker": "buyer", "text": "你们直播间还在卖呢"}]
+    assert replaceable(bought(seller_statement="缺货", chat=chat), CUES).probability > 0.5
 
 
 def test_only_used_goods_are_impaired_and_consumed_ones_most() -> None:
@@ -137,9 +139,12 @@ def test_a_return_without_reason_is_open_in_time_and_closes_with_the_days_of_the
     }
     in_time = bought(timeline=[happened("refund_applied", "buyer", at=6 * 24)], **page)
     late = bought(timeline=[happened("refund_applied", "buyer", at=9 * 24)], **page)
+    longer = {**page, "description": "30-day returns for any reason, unopened"}
+    late_by_page = bought(timeline=[happened("refund_applied", "buyer", at=9 * 24)], **longer)
     assert no_reason(in_time) > 0.8
     assert no_reason(late) < 0.3
     assert no_reason(late, days=15) > 0.8
+    assert no_reason(late_by_page) > 0.8
 
 
 @pytest.mark.parametrize(
