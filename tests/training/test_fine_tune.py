@@ -34,6 +34,7 @@ def datasets_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "dialogue_id": f"d-{number}",
             "topic": f"goods {number}",
             "language": "zh",
+            "claim": "damaged",
             "messages": [{"speaker": "seller", "text": f"给您退款 {number}", "labels": ["offers_refund"]}],
         }
         for number in range(20)
