@@ -134,12 +134,14 @@ class SignInNeededError(StrangerError):
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return OpenAPI responses for a route's problems."""
+    """Return OpenAPI responses for a route's problems.
+
+    A request longer than any that is taken is refused before it reaches a route, in plain text.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    too_long = {**content, "text/plain": {"schema": {"type": "string"}}}
     return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
+        status: {"description": HTTPStatus(status).phrase, "content": too_long if status == 413 else content}
         for status in statuses
     }
 

@@ -210,7 +210,8 @@ def _troubles_anywhere(schema: dict[str, Any]) -> None:
         for method, operation in operations.items():
             statuses = [] if "/health/" in path else [429, 503]
             statuses += [] if method == "get" else [507]
-            statuses += [409, 413, 422] if method == "post" else []
+            statuses += [] if method in ("get", "delete") else [413]
+            statuses += [409, 422] if method == "post" else []
             for status, answer in problem_responses(*statuses).items():
                 operation["responses"].setdefault(str(status), answer)
 
