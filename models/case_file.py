@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 
 from models.domain import Case
 
@@ -19,6 +20,11 @@ class CaseFile:
     case: Case
     photos: Mapping[str, bytes] = field(default_factory=dict)
 
+    @cached_property
+    def digests(self) -> Mapping[str, str]:
+        """Return "sha256:…" of each photo at hand, by photo_id."""
+        return {photo_id: photo_digest(data) for photo_id, data in self.photos.items()}
+
 
 def photo_digest(data: bytes) -> str:
     """Return "sha256:…" over the bytes of a photo as filed."""
@@ -27,9 +33,7 @@ def photo_digest(data: bytes) -> str:
 
 def input_digest(file: CaseFile, *, ruled_on: date) -> str:
     """Return "sha256:…" over the case, its photos' digests and the date that chooses the rule pack."""
-    return digest_of(
-        file.case, {photo_id: photo_digest(data) for photo_id, data in file.photos.items()}, ruled_on=ruled_on
-    )
+    return digest_of(file.case, file.digests, ruled_on=ruled_on)
 
 
 def digest_of(case: Case, photo_digests: Mapping[str, str], *, ruled_on: date) -> str:

@@ -48,15 +48,15 @@ def read_view(features: PhotoFeatures) -> GoodsView:
     """Return what the matcher reads of a photo, on a grid of 14 × 14 cells."""
     lab = to_lab(features.thumbnail)
     goods = _goods(features, lab)
-    pixels, mask = _by_cell(lab), _by_cell(goods[..., None].astype(np.float32))
-    count = np.maximum(mask.sum(1), 1)
-    mean = (pixels * mask).sum(1) / count
-    spread = np.sqrt((np.square(pixels - mean[:, None]) * mask).sum(1) / count)
+    pixels, mask = _by_cell(lab), _by_cell(goods[..., None].astype(np.float32))[..., 0]
+    share = (mask / np.maximum(mask.sum(1, keepdims=True), 1))[:, None]
+    mean = share @ pixels
+    spread = np.sqrt(share @ np.square(pixels - mean))
     maps = [shrink(features.maps[level]).reshape(-1, GRID * GRID).T for level in LEVELS]
     return GoodsView(
-        cells=np.concatenate([*maps, mean, spread], axis=1).astype(np.float32),
-        weight=mask.mean((1, 2)).astype(np.float32),
-        colours=colour_histograms(pixels, mask[..., 0]),
+        cells=np.concatenate([*maps, mean[:, 0], spread[:, 0]], axis=1).astype(np.float32),
+        weight=mask.mean(1).astype(np.float32),
+        colours=colour_histograms(pixels, mask),
     )
 
 
@@ -90,18 +90,19 @@ def colour_histograms(lab: Array, mask: Array) -> Array:
     axes = []
     for channel, (bins, (low, high)) in enumerate(zip(COLOUR_BINS, _COLOUR_RANGES, strict=True)):
         place = np.clip((lab[..., channel] - low) / (high - low) * (bins - 1), 0, bins - 1)
-        axes.append(np.clip(1 - np.abs(place[..., None] - np.arange(bins, dtype=np.float32)), 0, 1))
-    tones = (axes[1][..., :, None] * axes[2][..., None, :]).reshape(*lab.shape[:2], -1)
-    joint = (axes[0] * mask[..., None]).transpose(0, 2, 1) @ tones
+        axes.append(np.maximum(1 - np.abs(place[:, None] - np.arange(bins, dtype=np.float32)[:, None]), 0))
+    light, tones = axes[0] * mask[:, None], axes[1]
+    light_tones = (light[:, :, None] * tones[:, None]).reshape(len(lab), -1, lab.shape[1])
+    joint = light_tones @ axes[2].transpose(0, 2, 1)
     shares = joint.reshape(len(lab), -1) / np.maximum(mask.sum(1), 1)[:, None]
     return np.asarray(shares, np.float32)
 
 
 def shrink(maps: Array) -> Array:
     """Average (channels, n, n) down to (channels, 14, 14)."""
-    channels, n = maps.shape[:2]
-    step = n // GRID
-    return np.asarray(maps.reshape(channels, GRID, step, GRID, step).mean((2, 4)), np.float32)
+    step = maps.shape[-1] // GRID
+    rows = np.add.reduce([maps[:, place::step] for place in range(step)])
+    return np.asarray(np.add.reduce([rows[..., place::step] for place in range(step)]) / step**2, np.float32)
 
 
 def _by_cell(pixels: Array) -> Array:

@@ -59,7 +59,6 @@ class DamageScore:
     region : (x0, y0, x1, y1) around the hottest damage, original pixels; None where no cell stands out
     heat_map : shape (28, 28) over the letterboxed square, in [0, 1]; 0 on padding
     out_of_distribution : how unfamiliar the photo is, in [0, 1]; 0.5 is passed by 1 in 20 known photos
-    hottest : (x, y) where damage most likely lies, original pixels
     raw : the logit of `probability`
     """
 
@@ -67,7 +66,6 @@ class DamageScore:
     region: tuple[int, int, int, int] | None
     heat_map: NDArray[np.float32]
     out_of_distribution: float
-    hottest: tuple[int, int]
     raw: float
 
 
@@ -89,6 +87,12 @@ class PhotoReading:
     inputs: Array
     code: Array
     base: float
+
+    @property
+    def peak(self) -> tuple[int, int]:
+        """Row and column of the hottest cell that is photo."""
+        row, column = np.unravel_index(np.where(self.seen, self.logits, -np.inf).argmax(), self.logits.shape)
+        return int(row), int(column)
 
 
 @dataclass(frozen=True)
@@ -132,18 +136,26 @@ class DamageClassifier:
     def score(self, features: PhotoFeatures) -> DamageScore:
         """Return the damage score of one photo. Raises NotFittedError before `fit_damage` or `load`."""
         reading = self.read(read_cells(features))
-        seen, logits = reading.seen, reading.logits
-        heat = np.where(seen, 1 / (1 + np.exp(-logits)), 0.0).astype(np.float32)
-        row, column = (int(i) for i in np.unravel_index(np.where(seen, logits, -np.inf).argmax(), logits.shape))
+        heat = np.where(reading.seen, 1 / (1 + np.exp(-reading.logits)), 0.0).astype(np.float32)
         raw = self.decide(reading)
         return DamageScore(
             probability=1 / (1 + math.exp(-raw)),
-            region=self._region(heat, (row, column), features),
+            region=self._region(heat, reading.peak, features),
             heat_map=heat,
             out_of_distribution=self._unfamiliarity(reading.code),
-            hottest=to_pixels(*self._point(features, logits, (row, column)), features),
             raw=raw,
         )
+
+    def hottest(self, features: PhotoFeatures) -> tuple[int, int]:
+        """Return (x, y) where damage most likely lies, original pixels: by the pointer, or of the hottest cell.
+
+        Apart from `score`, which doesn't need it. Errors as there.
+        """
+        reading = self.read(read_cells(features))
+        if self.pointer_:
+            return to_pixels(*most_marked(features, self.pointer_, reading.logits), features)
+        row, column = reading.peak
+        return to_pixels(column + 0.5, row + 0.5, features)
 
     def read(self, cells: PhotoCells) -> PhotoReading:
         """Return what is read of one photo's cells. Raises NotFittedError before `fit_damage` or `load`."""
@@ -215,12 +227,6 @@ class DamageClassifier:
         except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
             raise WeightsError(f"damage weights in {folder} can't be read: {error}") from error
         return classifier
-
-    def _point(self, features: PhotoFeatures, logits: Array, peak: tuple[int, int]) -> tuple[float, float]:
-        """Return column and row, in cells, of the likeliest mark: by the pointer, or the middle of the hottest cell."""
-        if self.pointer_:
-            return most_marked(features, self.pointer_, logits)
-        return peak[1] + 0.5, peak[0] + 0.5
 
     def _unfamiliarity(self, code: Array) -> float:
         known = float(np.quantile(self.distances_, _KNOWN_QUANTILE))

@@ -50,10 +50,8 @@ def content_share(features: PhotoFeatures, *, cells: int) -> Array:
 
 def read_cells(features: PhotoFeatures) -> PhotoCells:
     """Return what the head reads of one photo: the finest level as mean and maximum of 2×2 cells."""
-    finest = features.maps["stride8"]
-    blocks = finest.reshape(finest.shape[0], GRID, 2, GRID, 2)
     levels = {
-        "stride8": np.concatenate([blocks.mean((2, 4)), blocks.max((2, 4))]),
+        "stride8": _mean_and_highest(features.maps["stride8"]),
         "stride16": features.maps["stride16"],
         "stride32": features.maps["stride32"],
     }
@@ -62,11 +60,18 @@ def read_cells(features: PhotoFeatures) -> PhotoCells:
     weight = content_share(features, cells=head.shape[-1])
     fine = np.concatenate([levels["stride8"], levels["stride16"]])
     summary = [
-        (head * weight).sum((1, 2)) / weight.sum(),
+        np.tensordot(head, weight, axes=2) / weight.sum(),
         *_spread(fine[:, _inside(content)], n_cells=8),
         *_spread(levels["stride32"][:, _inside(quarter(content))], n_cells=3),
     ]
     return PhotoCells(levels=levels, content=content, summary=np.concatenate(summary).astype(np.float32))
+
+
+def _mean_and_highest(finest: Array) -> Array:
+    """Return mean and maximum of 2×2 cells of (channels, n, n), shape (2 × channels, n / 2, n / 2)."""
+    above, below = finest[:, ::2], finest[:, 1::2]
+    added, higher = above + below, np.maximum(above, below)
+    return np.concatenate([(added[..., ::2] + added[..., 1::2]) / 4, np.maximum(higher[..., ::2], higher[..., 1::2])])
 
 
 def quarter(content: Array) -> Array:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.case_file import CaseFile, photo_digest
+from models.case_file import CaseFile
 from models.chat import ChatClassifier, StatementScore, Utterance
 from models.domain import Case, Photo
 from models.encoders import PHOTO_SIDE, ImageEncoder, PhotoFeatures
@@ -133,8 +133,7 @@ class EvidenceScorer:
 
     def _look(self, file: CaseFile) -> tuple[dict[str, _SeenPhoto], list[str]]:
         present = [photo for photo in file.case.photos if photo.photo_id in file.photos]
-        digests = {photo.photo_id: photo_digest(file.photos[photo.photo_id]) for photo in present}
-        by_digest = {digests[photo.photo_id]: file.photos[photo.photo_id] for photo in present}
+        by_digest = {file.digests[photo.photo_id]: file.photos[photo.photo_id] for photo in present}
         looked = {digest: known[0] for digest in by_digest if (known := self._photos.find(digest)) is not None}
         new = [digest for digest in by_digest if digest not in looked]
         with ThreadPoolExecutor(self.threads) as pool:
@@ -145,7 +144,7 @@ class EvidenceScorer:
                 self._photos.keep(digest, photo_seen)
         seen, unreadable = {}, []
         for photo in present:
-            found = looked[digests[photo.photo_id]]
+            found = looked[file.digests[photo.photo_id]]
             if found is None:
                 unreadable.append(photo.photo_id)
             else:

@@ -52,9 +52,10 @@ def score_test_photos(classifier: DamageClassifier, encoder: Encoder, data_dir: 
     scores, pointed = [], []
     for photo in photos:
         image = _open(photo)
-        score = classifier.score(encoder.encode(image))
-        scores.append(score)
-        x, y = score.hottest[0] / image.width, score.hottest[1] / image.height
+        features = encoder.encode(image)
+        scores.append(classifier.score(features))
+        column, row = classifier.hottest(features)
+        x, y = column / image.width, row / image.height
         inside = any(x0 <= x <= x1 and y0 <= y <= y1 for x0, y0, x1, y1 in photo.boxes)
         pointed.append(float(inside) if photo.boxes else np.nan)
     strangers = [

@@ -73,10 +73,11 @@ def test_the_hottest_cell_decides_the_probability() -> None:
 
 
 def test_the_region_is_where_the_damage_is_in_original_pixels() -> None:
-    score = make_classifier().score(make_features(hot=(14, 20)))
+    features = make_features(hot=(14, 20))
+    score = make_classifier().score(features)
     # cell (14, 20) covers letterbox pixels x 320..336, y 224..240; 112 are padding above; 2 originals a pixel
     assert score.region == (640, 224, 672, 256)
-    assert score.hottest == (656, 240)
+    assert make_classifier().hottest(features) == (656, 240)
     assert np.unravel_index(score.heat_map.argmax(), score.heat_map.shape) == (14, 20)
 
 
