@@ -62,7 +62,8 @@ def damage_controls(classifier: DamageClassifier, encoder: Encoder, data_dir: Pa
     """Return what the test photos can be told apart by: parts of the classifier, and controls that see no goods.
 
     "... alone" is one score of the classifier; "classifier, ..." the classifier on test photos without their goods; the
-    rest are logistic regressions fitted on the training rows' altered photos, colours or file traits.
+    rest are logistic regressions fitted on the training rows' altered photos, colours or file traits, left out where
+    training photos aren't of both kinds.
     """
     photos = [photo for photo in read_damage_photos(data_dir) if photo.split in ("train", "test")]
     train = np.array([photo.split == "train" for photo in photos])
@@ -83,7 +84,8 @@ def damage_controls(classifier: DamageClassifier, encoder: Encoder, data_dir: Pa
             if photo.split == "test":
                 own.setdefault(f"classifier, {name}", []).append(classifier.decide(classifier.read(cells)))
     scores = {name: np.array(values) for name, values in own.items()}
-    scores |= {name: fit_control(np.stack(rows), y_true, train) for name, rows in features.items()}
+    if len(np.unique(y_true[train])) == 2:
+        scores |= {name: fit_control(np.stack(rows), y_true, train) for name, rows in features.items()}
     test = [photo for photo in photos if photo.split == "test"]
     return {name.replace("_", " "): _scored(test, values) for name, values in scores.items()}
 
@@ -115,9 +117,9 @@ def _alone(matcher: ListingMatcher, place: int) -> ListingMatcher:
 
 def _damage_section(found: Evaluation, controls: Mapping[str, ScoredPhotos], plots_dir: Path) -> Section:
     photos, baseline = found.scored.photos, found.scored.photo_baseline
-    if photos is None or baseline is None:
+    if photos is None:
         raise ValueError("damage photos were not scored")
-    rows = [("classifier", photos), ("plain pooled features", baseline), *controls.items()]
+    rows = [("classifier", photos), *([("plain pooled features", baseline)] if baseline else []), *controls.items()]
     types = sorted(found.by_product)
     table = figure_table(
         ["scored by", "all test photos", *types],

@@ -80,7 +80,7 @@ def evaluate(
     parts: tuple[str, ...] = PARTS,
     progress: Progress = lambda message: None,
 ) -> Evaluation:
-    """Measure everything that `data_dir` allows.
+    """Measure everything that `data_dir` allows; a figure without rows is left out.
 
     ruled_on : the day of ruling, which chooses the rule packs
     baselines : also fit and measure the simple baselines on the same rows
@@ -100,12 +100,12 @@ def evaluate(
     if has("text", "text", "reviews.csv"):
         progress("reviews")
         found["reviews"] = score_reviews(scorer.chat, data_dir)
-        figures["statements.macro_f1"] = macro_f1_figure(found["reviews"])
-        if baselines:
+        figures["statements.macro_f1"] = macro_f1_figure(found["reviews"], min_examples=1)
+        if baselines and len(found["reviews"].groups):
             plain = prepare_text_encoder(cache_dir=cache_dir)
             found["review_baselines"] = score_baselines(data_dir, datasets_dir=datasets_dir, encoder=plain)
             for name, scored in found["review_baselines"].items():
-                figures[f"statements.macro_f1.baseline_{name}"] = macro_f1_figure(scored)
+                figures[f"statements.macro_f1.baseline_{name}"] = macro_f1_figure(scored, min_examples=1)
     if has("text", "cases", "statements.jsonl"):
         progress("chats")
         found["chats"] = score_cases(scorer.chat, data_dir)
@@ -117,8 +117,11 @@ def evaluate(
         figures |= damage
         if baselines:
             found["photo_baseline"] = score_baseline(scorer.image_encoder, data_dir)
-            baseline, _ = damage_figures(found["photo_baseline"])
-            figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
+            if found["photo_baseline"] is None:
+                progress("no baseline on damage photos: no training photos of both kinds")
+            else:
+                baseline, _ = damage_figures(found["photo_baseline"])
+                figures |= {f"{name}.baseline_pooled": figure for name, figure in baseline.items() if "auroc" in name}
     if "photos" in parts:
         figures |= left_out_figures(read_left_out(weights_dir))
     if has("photos", "grocery", "photos.csv"):
@@ -132,13 +135,16 @@ def evaluate(
         progress("rulings")
         cases = read_written_cases(data_dir / "cases")
         errors = load_photo_errors(weights_dir)
-        found["ruled"] = rule_cases(suggester, scorer, cases, errors=errors, ruled_on=ruled_on)
+        found["ruled"] = rule_cases(
+            suggester, scorer, cases, folder=data_dir / "cases", errors=errors, ruled_on=ruled_on
+        )
         figures |= ruling_figures(found["ruled"])
     if n_simulated:
         progress(f"{n_simulated} simulated disputes")
         pool, errors = load_pool(weights_dir / "chat" / "pool.json"), load_photo_errors(weights_dir)
         figures |= simulated_figures(suggester.ruling, pool=pool, photo_errors=errors, n_cases=n_simulated, seed=0)
-    return Evaluation(figures, by_product, Scored(**found))
+    measured = {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}
+    return Evaluation(measured, by_product, Scored(**found))
 
 
 def write_evaluation(evaluation: Evaluation, path: Path) -> None:

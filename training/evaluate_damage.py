@@ -5,6 +5,7 @@ Returns arrays, and the `damage.*` figures over them. Knows nothing of training.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from models.encoders import PHOTO_SIDE
+from models.errors import CaseFormatError
 from models.images import open_photo
 from models.photo import DamageClassifier
 from models.photo_cells import N_POOLED, read_cells
@@ -47,8 +49,12 @@ class ScoredPhotos:
 
 
 def score_test_photos(classifier: DamageClassifier, encoder: Encoder, data_dir: Path) -> ScoredPhotos:
-    """Score every test row of `data_dir/damage`, none excused, and grocery test photos if there are any."""
+    """Score every test row of `data_dir/damage`, none excused, and grocery test photos if there are any.
+
+    Raises CaseFormatError naming the test photos that are absent.
+    """
     photos = [photo for photo in read_damage_photos(data_dir) if photo.split == "test"]
+    _refuse_absent(photos, table=data_dir / "damage" / "photos.csv")
     scores, pointed = [], []
     for photo in photos:
         image = _open(photo)
@@ -74,22 +80,25 @@ def score_test_photos(classifier: DamageClassifier, encoder: Encoder, data_dir: 
     )
 
 
-def score_baseline(encoder: Encoder, data_dir: Path) -> ScoredPhotos:
-    """Score the same test rows with logistic regression on pooled features, fitted on the training rows."""
+def score_baseline(encoder: Encoder, data_dir: Path) -> ScoredPhotos | None:
+    """Score the same test rows with logistic regression on pooled features, fitted on the training rows.
+
+    None where the training photos at hand aren't of both kinds.
+    """
     photos = read_damage_photos(data_dir)
-    pooled = np.stack([read_cells(encoder.encode(_open(photo))).summary[:N_POOLED] for photo in photos])
-    damaged = np.array([photo.damaged for photo in photos])
-    test = np.array([photo.split == "test" for photo in photos])
-    train = np.array([photo.split == "train" for photo in photos])
+    train = [photo for photo in photos if photo.split == "train" and photo.path.is_file()]
+    test = [photo for photo in photos if photo.split == "test"]
+    if not test or len({photo.damaged for photo in train}) < 2:
+        return None
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=1000, class_weight="balanced")).fit(
-        pooled[train], damaged[train]
+        _pooled(train, encoder), [photo.damaged for photo in train]
     )
-    nothing = np.full(int(test.sum()), np.nan)
+    nothing = np.full(len(test), np.nan)
     return ScoredPhotos(
-        y_true=damaged[test],
-        y_prob=np.asarray(model.predict_proba(pooled[test])[:, 1], np.float64),
-        product=np.array([photo.product for photo in photos])[test],
-        photo=np.array([str(photo.path) for photo in photos])[test],
+        y_true=np.array([photo.damaged for photo in test]),
+        y_prob=np.asarray(model.predict_proba(_pooled(test, encoder))[:, 1], np.float64),
+        product=np.array([photo.product for photo in test]),
+        photo=np.array([str(photo.path) for photo in test]),
         pointed=nothing,
         unfamiliarity=nothing,
         strangers=np.zeros(0),
@@ -119,7 +128,7 @@ def damage_figures(scored: ScoredPhotos) -> tuple[dict[str, Figure], dict[str, F
         figures["damage.pointing"] = bootstrap(lambda kept: float(pointed[kept].mean()), np.arange(len(boxed)))
     if len(scored.strangers) and len(scored.unfamiliarity):
         figures["damage.ood_auroc"] = _ood(scored)
-    return {name: figure for name, figure in figures.items() if not np.isnan(figure.value)}, by_product
+    return figures, by_product
 
 
 def _ood(scored: ScoredPhotos) -> Figure:
@@ -127,6 +136,18 @@ def _ood(scored: ScoredPhotos) -> Figure:
     both = np.concatenate([known, strangers])
     truth = np.arange(len(both)) >= len(known)
     return bootstrap(auroc_of(truth, both), np.arange(len(both)))
+
+
+def _refuse_absent(photos: Sequence[DamagePhoto], *, table: Path) -> None:
+    absent = [
+        (str(photo.path.relative_to(table.parent)), "no such file") for photo in photos if not photo.path.is_file()
+    ]
+    if absent:
+        raise CaseFormatError(absent, source=str(table))
+
+
+def _pooled(photos: Sequence[DamagePhoto], encoder: Encoder) -> NDArray[np.float32]:
+    return np.stack([read_cells(encoder.encode(_open(photo))).summary[:N_POOLED] for photo in photos])
 
 
 def _open(photo: DamagePhoto) -> Image.Image:

@@ -1,12 +1,14 @@
 """How right the suggested rulings are on labelled cases, through `Suggester.rule` like every other caller.
 
-Where photo files are absent, a scorer that draws from the photos' truth with the classifiers' measured error rates
-stands in; the figures then say `photos: simulated` and are means over 20 seeds.
+A case whose photo files are all there is scored on them. For one that lacks any, a scorer stands in that draws from the
+photos' truth with the classifiers' measured error rates; the figures then say `photos: simulated` and are means over 20
+seeds.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +17,10 @@ from models.calibration import debiased_ece
 from models.case_file import CaseFile
 from models.evidence import CaseEvidence, ListingMatch, ScoredPhoto, Statement
 from models.ruling import RULINGS
-from models.scorer import EvidenceScorer
+from models.scorer import Scorer
 from models.suggester import Suggester
 from models.vocabulary import PhotoRole
+from training.case_photos import with_photos
 from training.metrics import Figure, bootstrap
 from training.photo_errors import PhotoErrors
 from training.written_cases import WrittenCase
@@ -71,10 +74,12 @@ class DrawnPhotoScorer:
 class RuledCases:
     """Per seed and case: what was suggested. Shapes (n_seeds, n_cases) or (n_seeds, n_cases, n_rulings).
 
+    drawn_photos : whether photo scores of any case were drawn, its files being absent
     y_true : shape (n_cases,), ruling index
     """
 
     cases: list[WrittenCase]
+    drawn_photos: bool
     y_true: NDArray[np.intp]
     y_prob: NDArray[np.float64]
     in_set: NDArray[np.bool_]
@@ -89,23 +94,31 @@ class RuledCases:
 
 def rule_cases(
     suggester: Suggester,
-    scorer: EvidenceScorer,
+    scorer: Scorer,
     cases: list[WrittenCase],
     *,
+    folder: Path,
     errors: PhotoErrors,
     ruled_on: date,
     n_seeds: int = N_SEEDS,
 ) -> RuledCases:
-    """Suggest a ruling for every case under `n_seeds` draws of the photo scores."""
-    spoken = {
-        truth.case.case_id: said
-        for truth, said in zip(cases, scorer.score_chats([truth.case for truth in cases]), strict=True)
+    """Suggest a ruling for every case under `n_seeds` draws of the photo scores that no file gives.
+
+    folder : where the cases' photo files lie, if anywhere
+    """
+    files = [with_photos(truth.case, folder) for truth in cases]
+    evidence = scorer.score(files)
+    spoken = {piece.case.case_id: piece.statements for piece in evidence}
+    seen = {
+        file.case.case_id: piece
+        for file, piece in zip(files, evidence, strict=True)
+        if len(file.photos) == len(file.case.photos)
     }
-    files = [CaseFile(truth.case) for truth in cases]
     y_prob, responsible, freight, abstained = [], [], [], []
     for seed in range(n_seeds):
-        drawn = DrawnPhotoScorer(truths=cases, spoken=spoken, errors=errors, seed=seed)
-        ruled = [(piece, suggester.rule(piece, ruled_on=ruled_on)) for piece in drawn.score(files)]
+        drawn = DrawnPhotoScorer(truths=cases, spoken=spoken, errors=errors, seed=seed).score(files)
+        pieces = [seen.get(piece.case.case_id, piece) for piece in drawn]
+        ruled = [(piece, suggester.rule(piece, ruled_on=ruled_on)) for piece in pieces]
         y_prob.append([one.probabilities for _, one in ruled])
         outcomes = [truth.outcome for truth in cases]
         pairs = list(zip(ruled, outcomes, strict=True))
@@ -117,6 +130,7 @@ def rule_cases(
     flat = suggester.ruling.predict_sets(stacked.reshape(-1, len(RULINGS)), claims)
     return RuledCases(
         cases=cases,
+        drawn_photos=len(seen) < len(cases),
         y_true=np.array([RULINGS.index(truth.outcome.ruling) for truth in cases], np.intp),
         y_prob=stacked,
         in_set=flat.reshape(stacked.shape),
@@ -142,14 +156,15 @@ def ruling_figures(ruled: RuledCases) -> dict[str, Figure]:
         "ruling.set_size": _mean(size, everything),
         "ruling.ece": _calibration_error(ruled),
     }
-    return {name: figure for name, figure in figures.items() if figure is not None}
+    photos = "simulated" if ruled.drawn_photos else None
+    return {name: replace(figure, photos=photos) for name, figure in figures.items() if figure is not None}
 
 
 def _mean(values: NDArray[np.bool_] | NDArray[np.intp], kept: NDArray[np.bool_]) -> Figure | None:
     if not kept.any():
         return None
     per_case = values.mean(axis=0)[kept]
-    return _simulated(bootstrap(lambda rows: float(per_case[rows].mean()), np.arange(len(per_case))))
+    return bootstrap(lambda rows: float(per_case[rows].mean()), np.arange(len(per_case)))
 
 
 def _calibration_error(ruled: RuledCases) -> Figure:
@@ -160,8 +175,4 @@ def _calibration_error(ruled: RuledCases) -> Figure:
             np.mean([debiased_ece(confidence[seed, rows], correct[seed, rows]) for seed in range(len(confidence))])
         )
 
-    return _simulated(bootstrap(error, np.arange(len(ruled.y_true)), n_bootstrap=200))
-
-
-def _simulated(figure: Figure) -> Figure:
-    return Figure(figure.value, figure.low, figure.high, figure.n, photos="simulated")
+    return bootstrap(error, np.arange(len(ruled.y_true)), n_bootstrap=200)

@@ -44,7 +44,11 @@ def bootstrap(
     groups : the group of each row
     n_rows : reported as n; default the number of rows
     level : the interval leaves out this share of the resamples, half on each side
+
+    Without rows nothing is asked, and all is NaN.
     """
+    if len(groups) == 0:
+        return Figure(np.nan, np.nan, np.nan, 0)
     names, codes = np.unique(np.asarray(groups), return_inverse=True)
     members = [np.flatnonzero(codes == place) for place in range(len(names))]
     rng = np.random.default_rng(seed)

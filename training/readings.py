@@ -15,6 +15,7 @@ from models.domain import parse_case
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
 from models.vocabulary import PhotoRole
+from training.case_photos import with_photos
 from training.chat_corpus import LabelledConversation, read_cases, read_written
 from training.corrections import Learned
 from training.fine_tune import worse_for_readers
@@ -147,15 +148,4 @@ def sample_labels(datasets_dir: Path) -> ReadersLabels:
 def sample_files(samples: Path) -> list[CaseFile]:
     """Return the sample cases with their photos."""
     lines = (samples / "cases.jsonl").read_text(encoding="utf-8").splitlines()
-    cases = [parse_case(line, source="cases.jsonl") for line in lines if line.strip()]
-    return [
-        CaseFile(
-            case,
-            {
-                photo.photo_id: (samples / photo.path).read_bytes()
-                for photo in case.photos
-                if photo.path is not None and (samples / photo.path).is_file()
-            },
-        )
-        for case in cases
-    ]
+    return [with_photos(parse_case(line, source="cases.jsonl"), samples) for line in lines if line.strip()]

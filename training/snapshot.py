@@ -16,6 +16,7 @@ from models.errors import CaseFormatError, InputError
 from models.snapshot import verify
 from models.truth import EvidenceCorrection
 from models.vocabulary import Ruling
+from training.case_photos import with_photos
 from training.provenance import GOLD, Provenance, label_of, provenance_of
 
 
@@ -69,12 +70,7 @@ def read_snapshot(folder: Path) -> list[DecidedCase]:
     files = {}
     for number, line in enumerate(_lines(folder / "cases.jsonl"), start=1):
         case = parse_case(line, source=f"cases.jsonl:{number}")
-        photos = {
-            photo.photo_id: (folder / photo.path).read_bytes()
-            for photo in case.photos
-            if photo.path is not None and (folder / photo.path).is_file()
-        }
-        files[(case.platform, case.case_id)] = CaseFile(case, photos)
+        files[(case.platform, case.case_id)] = with_photos(case, folder)
     corrections = _corrections(folder / "corrections.jsonl")
     decided = []
     for number, line in enumerate(_lines(folder / "outcomes.jsonl"), start=1):
