@@ -309,8 +309,10 @@ class EvidenceAsked(EvidenceAsk):
 class DecisionDraft(Frozen):
     """What an arbitrator sends: a ruling, its remedy and reason, and what was on the screen.
 
-    `suggestion_id` is the suggestion that was on screen, null when there was none. `request` goes with
-    `request_evidence`; `distinguishes` says why a ruling departs from comparable earlier ones.
+    `suggestion_id` is the suggestion that was on screen, null when there was none. What `responsible` and `remedy`
+    leave out is composed: as suggested where the ruling is the suggested one, else as the rules order; null within
+    `remedy` says none. `request` goes with `request_evidence`, by default the first that may be asked for.
+    `distinguishes` is required where comparable cases were all ruled otherwise, and only there.
     """
 
     ruling: Ruling

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from models.domain import Decision, Frozen, Identifier, Probability, ShortText, Text
-from models.vocabulary import Claim, Party, Platform, Ruling, StatementLabel
+from models.domain import Decision, EvidenceAsk, Frozen, Identifier, Probability, Remedy, ShortText, Text
+from models.vocabulary import Claim, Party, Platform, Responsible, Ruling, StatementLabel
 
 _Z = 1.959964
 CorrectionKind = Literal["statement", "photo", "listing_match"]
@@ -137,6 +137,27 @@ class Appeal(Frozen):
     reason: str
     noted_by: str
     filed_at: AwareDatetime
+
+
+class ComposedRuling(Frozen):
+    """What a ruling orders. A refund of null is none, or a partial one whose sum the decision must name."""
+
+    ruling: Ruling
+    responsible: Responsible
+    remedy: Remedy
+
+
+class PossibleAsk(EvidenceAsk):
+    """Evidence that may be asked for. suggested : the machine says that it would settle the case"""
+
+    suggested: bool
+
+
+class Remedies(Frozen):
+    """What each ruling orders unless the decision says otherwise, and what may be asked for, the default first."""
+
+    rulings: tuple[ComposedRuling, ...]
+    asks: tuple[PossibleAsk, ...]
 
 
 class Precedent(Frozen):

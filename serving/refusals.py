@@ -20,6 +20,7 @@ RefusalError                    (under models.errors.ReviewError)
 │   ├── ChampionMovedError          the champion is no longer the one that was looked at
 │   ├── RetrainingUnderWayError     one retraining at a time
 │   └── NameTakenError              a user of that name exists
+├── DepartsError                a ruling other than all comparable ones, without saying why (an InputError too)
 ├── KeyReusedError              an Idempotency-Key came back with another body
 ├── KeyMissingError             this request needs an Idempotency-Key
 ├── StrangerError               nobody is signed in
@@ -37,7 +38,8 @@ RefusalError                    (under models.errors.ReviewError)
 Knows nothing of HTTP: `serving.errors` maps these to statuses.
 """
 
-from models.errors import ReviewError
+from models.errors import InputError, ReviewError
+from models.vocabulary import Ruling
 
 
 class RefusalError(ReviewError):
@@ -151,6 +153,14 @@ class RetrainingUnderWayError(ConflictError):
     def __init__(self, *, asked_by: str) -> None:
         super().__init__(f"a retraining that {asked_by} asked for is under way; wait for it or cancel it first")
         self.asked_by = asked_by
+
+
+class DepartsError(RefusalError, InputError):
+    """usual : what all comparable cases were ruled"""
+
+    def __init__(self, *, usual: Ruling) -> None:
+        super().__init__(f"is required: comparable cases were all ruled {usual.value}", field="distinguishes")
+        self.usual = usual
 
 
 class KeyMissingError(RefusalError):

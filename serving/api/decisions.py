@@ -44,7 +44,9 @@ def record_decision(
     """Record the ruling and the suggestion that was on screen.
 
     The first decision of a stage stands: a second answers 409 and changes nothing. A case that has changed since it
-    was read (If-Match) answers 412. Needs an Idempotency-Key: the same request again is answered alike.
+    was read (If-Match) answers 412. What the draft leaves out of the remedy is composed (GET …/remedies). 422
+    `departs-from-precedents` asks what distinguishes the case where comparable ones were all ruled otherwise. Needs an
+    Idempotency-Key: the same request again is answered alike, another draft takes another key.
     """
     draft = parse_draft(DecisionDraft, body)
     return decide(house, key, draft, by=person, judged_version=_version_in(if_match))

@@ -7,13 +7,15 @@ from fastapi import APIRouter, Path, Response
 
 from models.domain import Identifier
 from models.errors import InputError
+from models.vocabulary import Ruling
 from serving import shortcuts
 from serving.api.documents import json_body_of
 from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, Reader, StoreDep, parse_draft
-from serving.desk_records import Precedents, SavedView, Shortcuts, ShortcutsDraft, ViewDraft
+from serving.desk_records import Precedents, Remedies, SavedView, Shortcuts, ShortcutsDraft, ViewDraft
 from serving.errors import problem_responses
 from serving.heat import heat_picture_of
 from serving.refusals import UnknownError
+from serving.remedy import asks, composed
 from serving.saved_views import filters_of
 
 router = APIRouter(tags=["desk"])
@@ -73,6 +75,20 @@ def choose_shortcuts(person: Arbitrator, body: JsonBody, store: StoreDep) -> Sho
 def get_precedents(person: Reader, key: CaseKeyDep, store: StoreDep) -> Precedents:
     """Get the nearest earlier rulings on comparable cases under the same rules (同案同判), and what is usual there."""
     return store.desk.precedents(key)
+
+
+@router.get("/cases/{platform}/{case_id:path}/remedies", responses=_READS)
+def get_remedies(person: Reader, key: CaseKeyDep, store: StoreDep) -> Remedies:
+    """Get what each ruling orders unless the decision says otherwise, and what evidence may be asked for.
+
+    The suggested ruling orders what is suggested with it, the others what the rules order; on a case that is decided
+    blind first, all do.
+    """
+    view = store.view(key)
+    return Remedies(
+        rulings=tuple(composed(view.case, ruling, suggestion=view.suggestion) for ruling in Ruling),
+        asks=asks(view.case, suggestion=view.suggestion),
+    )
 
 
 @router.get(

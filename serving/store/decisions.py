@@ -14,15 +14,22 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from models.clocks import evidence_deadline
-from models.domain import Decision, DecisionDraft, EvidenceAsked, Frozen, Remedy, Suggestion
+from models.domain import Decision, DecisionDraft, EvidenceAsk, EvidenceAsked, Frozen, Suggestion
 from models.errors import InputError
 from models.rule_pack import shipped_rule_book
-from models.vocabulary import Responsible, Ruling, Stage
+from models.vocabulary import Ruling, Stage
 from serving.audit import Action
 from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Role, StoredVersion, User
-from serving.refusals import AlreadyDecidedError, ForbiddenError, NothingToReviewError, StaleVersionError
-from serving.store import order, outbox, suggestions, trail
+from serving.refusals import (
+    AlreadyDecidedError,
+    DepartsError,
+    ForbiddenError,
+    NothingToReviewError,
+    StaleVersionError,
+)
+from serving.remedy import asked, ordered
+from serving.store import order, outbox, precedents, suggestions, trail
 from serving.tables import appeals, cases, decision_events, users
 
 MAY_DECIDE = (Role.ARBITRATOR, Role.LEAD)
@@ -113,7 +120,7 @@ def decide(
     """Record a person's decision on the current version.
 
     input_digest : of the current version, used where there is no suggestion
-    Raises ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError, InputError.
+    Raises ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError, InputError, DepartsError.
     """
     if policy.reason_required and not draft.reason.strip():
         raise InputError("is required", field="reason")
@@ -129,7 +136,10 @@ def decide(
     suggestion = _suggestion_meant(connection, version, draft, blind=blind)
     shown = draft.suggestion_id is not None
     agreed = None if suggestion is None or suggestion.ruling is None else suggestion.ruling == draft.ruling
-    follows = suggestion if shown and agreed else None
+    on_screen = suggestion if shown else None
+    told = ordered(version.case, draft, suggestion=on_screen)
+    ask = asked(version.case, draft, suggestion=on_screen)
+    _check_departure(connection, version, draft)
     decision = Decision(
         decision_id=uuid.uuid4().hex,
         case_id=key.case_id,
@@ -137,8 +147,8 @@ def decide(
         case_version=version.version,
         stage=draft.stage,
         ruling=draft.ruling,
-        responsible=draft.responsible or (follows.responsible if follows else Responsible.UNDETERMINED),
-        remedy=draft.remedy or (follows.remedy if follows else Remedy()),
+        responsible=told.responsible,
+        remedy=told.remedy,
         reason=draft.reason,
         decided_by=by.name,
         decided_at=at,
@@ -150,7 +160,7 @@ def decide(
         review_seconds=draft.review_seconds,
         blind=blind,
         four_eyes=draft.stage == Stage.FIRST_REVIEW and policy.needs_lead(version.case, draft.ruling),
-        request=_asked(version, draft, at=at),
+        request=_with_deadline(version, ask, at=at) if ask is not None else None,
         distinguishes=draft.distinguishes,
     )
     try:
@@ -300,15 +310,22 @@ def _commit(connection: Connection, version: StoredVersion, decision: Decision, 
         order.wait_for_evidence(connection, version.case_key, decision.request.due_at)
 
 
-def _asked(version: StoredVersion, draft: DecisionDraft, *, at: datetime) -> EvidenceAsked | None:
-    """Return what is asked for, with the party's deadline. Raises InputError on a request without its ruling."""
-    if draft.request is None:
-        return None
-    if draft.ruling != Ruling.REQUEST_EVIDENCE:
-        raise InputError("goes with the ruling request_evidence only", field="request")
+def _check_departure(connection: Connection, version: StoredVersion, draft: DecisionDraft) -> None:
+    """A final ruling other than all comparable ones must say what distinguishes the case. Raises DepartsError."""
+    if draft.ruling == Ruling.REQUEST_EVIDENCE or draft.distinguishes.strip():
+        return
+    row = connection.execute(sa.select(cases).where(cases.c.id == version.case_key)).one()
+    usual = precedents.comparable(connection, row).usual
+    if usual not in (None, draft.ruling):
+        raise DepartsError(usual=usual)
+
+
+def _with_deadline(version: StoredVersion, ask: EvidenceAsk, *, at: datetime) -> EvidenceAsked:
+    """Return what is asked for, with the party's deadline."""
     pack = shipped_rule_book().pack_for(version.case, ruled_on=at.date())
-    clock = evidence_deadline(pack, asked_at=at, party=draft.request.party)
-    return EvidenceAsked(**dict(draft.request), due_at=clock.due_at if clock is not None else None)
+    clock = evidence_deadline(pack, asked_at=at, party=ask.party)
+    due_at = clock.due_at if clock is not None else None
+    return EvidenceAsked(party=ask.party, what=ask.what, text=ask.text, due_at=due_at)
 
 
 def _suggestion_meant(

@@ -39,7 +39,6 @@ from serving.store import (
 )
 from serving.store.database import Database
 
-_ENOUGH_TO_COMPARE = 2
 _CLERK = "system:desk"
 """Who notes what time brings about; nobody can sign in by this name."""
 
@@ -120,10 +119,7 @@ class Desk:
     def precedents(self, key: CaseKey) -> Precedents:
         """Return the nearest earlier rulings under the same rules. Raises UnknownError."""
         with self.database.read() as connection:
-            nearest = precedents.nearest(connection, cases.row_of(connection, key))
-        rulings = {precedent.ruling for precedent in nearest}
-        usual = rulings.pop() if len(nearest) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
-        return Precedents(nearest=nearest, usual=usual)
+            return precedents.comparable(connection, cases.row_of(connection, key))
 
     # what a person set for themselves
 

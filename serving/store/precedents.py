@@ -12,11 +12,12 @@ from sqlalchemy import Connection
 
 from models.domain import Case
 from models.vocabulary import LogisticsEventKind, Platform, Ruling
-from serving.desk_records import Precedent
+from serving.desk_records import Precedent, Precedents
 from serving.records import CaseStatus
 from serving.tables import cases
 
 _LOOKED_AT = 80
+_ENOUGH_TO_COMPARE = 2
 _COMPARABLE = 0.7
 _SAME = ("requested", "goods_state", "receipt_confirmed", "signed_by", "category")
 _SHOWN = ("platform", "case_id", "title", "paid_minor", "ruling", "updated_at")
@@ -31,6 +32,14 @@ def facts_of(case: Case) -> dict[str, Any]:
         "signed_by": next(signed_by, None),
         "category": case.listing.category,
     }
+
+
+def comparable(connection: Connection, row: Any) -> Precedents:
+    """Return the rulings comparable with a row of `cases`, and what is usual there."""
+    near = nearest(connection, row)
+    rulings = {precedent.ruling for precedent in near}
+    usual = rulings.pop() if len(near) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
+    return Precedents(nearest=near, usual=usual)
 
 
 def nearest(connection: Connection, row: Any, *, limit: int = 3) -> tuple[Precedent, ...]:

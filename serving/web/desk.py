@@ -24,6 +24,7 @@ from serving.records import CaseKey, CaseView, Person, Role, User, WithdrawalDra
 from serving.refusals import (
     AlreadyDecidedError,
     ConflictError,
+    DepartsError,
     ForbiddenError,
     HeldError,
     LoadCapError,
@@ -48,15 +49,12 @@ _MAX_NOTICE = 20_000
 def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Record the pressed ruling and open the next case; what can't be recorded is said on the case's page."""
     t = words_for(request)
-    with house.store.snapshot():
-        view, usual = house.store.view(key), house.store.desk.precedents(key).usual
     try:
-        draft = draft_of(fields, view, t, reason_required=house.store.policy.reason_required)
-        final = draft.ruling != Ruling.REQUEST_EVIDENCE
-        if final and usual not in (None, draft.ruling) and not draft.distinguishes:
-            notice = t("notice.departs").format(usual=t(f"ruling.{usual}"))
-            return _page(request, house, person, key, notice=notice, status_code=422, departs=True, typed=fields)
+        draft = draft_of(fields, house.store.view(key), t, reason_required=house.store.policy.reason_required)
         record(house, key, draft, by=person, judged_version=int(fields["version"]))
+    except DepartsError as refusal:
+        notice = t("notice.departs").format(usual=t(f"ruling.{refusal.usual}"))
+        return _page(request, house, person, key, notice=notice, status_code=422, departs=True, typed=fields)
     except InputError as refusal:
         said = t(f"decide.bad_{refusal.field}") if t.has(f"decide.bad_{refusal.field}") else str(refusal)
         return _page(request, house, person, key, notice=said, status_code=422, typed=fields)

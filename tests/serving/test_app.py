@@ -65,6 +65,7 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("get", "/api/v1/desk/shortcuts"): READERS,
     ("put", "/api/v1/desk/shortcuts"): DECIDERS,
     ("get", f"{ONE}/precedents"): READERS,
+    ("get", f"{ONE}/remedies"): READERS,
     ("get", f"{ONE}/heat-maps/{{photo_id}}"): READERS,
     ("get", "/api/v1/passes"): OVERSEERS,
     ("get", "/api/v1/figures"): OVERSEERS,
