@@ -97,9 +97,9 @@ def _write(place: Path, n_cases: int) -> Path:
     return path
 
 
-def peak_mb() -> float:
-    """Return this process's peak memory; `getrusage` would give its parent's where that was larger."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+def peak_mb(pid: int | str = "self") -> float:
+    """Return a process's peak memory; `getrusage` would give its parent's where that was larger."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) / 1_000 for line in lines if line.startswith("VmHWM:"))
 
 

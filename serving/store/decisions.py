@@ -21,13 +21,7 @@ from models.vocabulary import Ruling, Stage
 from serving.audit import Action
 from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Role, StoredVersion, User
-from serving.refusals import (
-    AlreadyDecidedError,
-    DepartsError,
-    ForbiddenError,
-    NothingToReviewError,
-    StaleVersionError,
-)
+from serving.refusals import AlreadyDecidedError, ForbiddenError, NothingToReviewError, StaleVersionError
 from serving.remedy import asked, ordered
 from serving.store import order, outbox, precedents, suggestions, trail
 from serving.tables import appeals, cases, decision_events, users
@@ -139,7 +133,7 @@ def decide(
     on_screen = suggestion if shown else None
     told = ordered(version.case, draft, suggestion=on_screen)
     ask = asked(version.case, draft, suggestion=on_screen)
-    _check_departure(connection, version, draft)
+    precedents.check(connection, version.case_key, draft)
     decision = Decision(
         decision_id=uuid.uuid4().hex,
         case_id=key.case_id,
@@ -308,16 +302,6 @@ def _commit(connection: Connection, version: StoredVersion, decision: Decision, 
     )
     if decision.request is not None and decision.request.due_at is not None:
         order.wait_for_evidence(connection, version.case_key, decision.request.due_at)
-
-
-def _check_departure(connection: Connection, version: StoredVersion, draft: DecisionDraft) -> None:
-    """A final ruling other than all comparable ones must say what distinguishes the case. Raises DepartsError."""
-    if draft.ruling == Ruling.REQUEST_EVIDENCE or draft.distinguishes.strip():
-        return
-    row = connection.execute(sa.select(cases).where(cases.c.id == version.case_key)).one()
-    usual = precedents.comparable(connection, row).usual
-    if usual not in (None, draft.ruling):
-        raise DepartsError(usual=usual)
 
 
 def _with_deadline(version: StoredVersion, ask: EvidenceAsk, *, at: datetime) -> EvidenceAsked:

@@ -10,10 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
-from models.domain import Case
+from models.domain import Case, DecisionDraft
 from models.vocabulary import LogisticsEventKind, Platform, Ruling
 from serving.desk_records import Precedent, Precedents
 from serving.records import CaseStatus
+from serving.refusals import DepartsError
 from serving.tables import cases
 
 _LOOKED_AT = 80
@@ -40,6 +41,15 @@ def comparable(connection: Connection, row: Any) -> Precedents:
     rulings = {precedent.ruling for precedent in near}
     usual = rulings.pop() if len(near) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
     return Precedents(nearest=near, usual=usual)
+
+
+def check(connection: Connection, case_key: int, draft: DecisionDraft) -> None:
+    """A final ruling other than all comparable ones must say what distinguishes the case. Raises DepartsError."""
+    if draft.ruling == Ruling.REQUEST_EVIDENCE or draft.distinguishes.strip():
+        return
+    usual = comparable(connection, connection.execute(sa.select(cases).where(cases.c.id == case_key)).one()).usual
+    if usual is not None and usual != draft.ruling:
+        raise DepartsError(usual=usual)
 
 
 def nearest(connection: Connection, row: Any, *, limit: int = 3) -> tuple[Precedent, ...]:
