@@ -1,27 +1,32 @@
 """Whether the cases of now drift away from those the model at work was made for, and which cases show it.
 
-What comes in is compared with the cases just before the model went to work, those of its training's time; a model that
-was at work from the start has none before it. What it makes of them is compared with the first cases that it scored
-here, and so is what comes in where there are none before. Knows nothing of HTTP.
+A model made from outcomes brings a reference of its training cases. What it lacks, and everything where a model brings
+none, is compared with the first cases that the model scored here. Knows nothing of HTTP.
 """
 
 import threading
 import time
+from collections.abc import Callable
 
-from models.drift import LEVEL, MIN_REFERENCE, MIN_WINDOW, find_drift
+from models.drift import LEVEL, MAX_REFERENCE, MAX_WINDOW, MIN_REFERENCE, MIN_WINDOW, Against, Reference, find_drift
 from serving.model_records import DriftedFeature, DriftReport, SeenAt
 from serving.store.observations import Observations, SeenCase
 
-N_REFERENCE = 500
-N_WINDOW = 200
 _FRESH_S = 60.0
 
 
 class DriftWatch:
-    """fresh_s : how long a report is told again"""
+    """reference_of : the reference that a model brings, by its version; fresh_s : how long a report is told again"""
 
-    def __init__(self, observations: Observations, *, fresh_s: float = _FRESH_S) -> None:
+    def __init__(
+        self,
+        observations: Observations,
+        *,
+        reference_of: Callable[[str], Reference | None],
+        fresh_s: float = _FRESH_S,
+    ) -> None:
         self.observations = observations
+        self.reference_of = reference_of
         self.fresh_s = fresh_s
         self._lock = threading.Lock()
         self._told: tuple[float, DriftReport] | None = None
@@ -37,35 +42,37 @@ class DriftWatch:
         model = self.observations.newest_model()
         if model is None:
             return DriftReport(model_version=None, reference=None, n_missing=0, level=LEVEL)
-        n_scored, before = self.observations.count(model), self.observations.before(model, limit=N_REFERENCE)
-        n_first = min(N_REFERENCE, max(MIN_REFERENCE, n_scored - N_WINDOW))
+        n_scored, training = self.observations.count(model), self.reference_of(model)
+        n_first = min(MAX_REFERENCE, max(MIN_REFERENCE, n_scored - MAX_WINDOW))
         if n_scored < n_first + MIN_WINDOW:
             n_first = 0
-        has_before = len(before) >= MIN_REFERENCE
-        n_needed = MIN_WINDOW if has_before else MIN_REFERENCE + MIN_WINDOW
         told = DriftReport(
             model_version=model,
-            reference="before" if has_before else "first_live",
-            n_reference=len(before) if has_before else n_first,
+            reference="training" if training else "first_live",
             n_first=n_first,
-            n_window=min(N_WINDOW, n_scored - n_first),
-            n_missing=max(0, n_needed - n_scored),
+            n_window=min(MAX_WINDOW, n_scored - n_first),
+            n_missing=max(0, (MIN_WINDOW if training else MIN_REFERENCE + MIN_WINDOW) - n_scored),
             level=LEVEL,
         )
         if told.n_missing:
             return told
         window = self.observations.newest(model, limit=told.n_window)
-        first = [seen.observation for seen in self.observations.oldest(model, limit=n_first)]
-        found = find_drift(
-            first,
-            [seen.observation for seen in window],
-            inputs=[seen.observation for seen in before] if has_before else first,
-            alpha=window[0].alpha,
-        )
+        first = Reference.of([seen.observation for seen in self.observations.oldest(model, limit=n_first)])
+        brought = training or Reference()
+        found = find_drift(brought.or_else(first), [seen.observation for seen in window], alpha=window[0].alpha)
         features = tuple(
-            DriftedFeature(**one.model_dump(exclude={"shown_by"}), cases=_shown(window, one.shown_by)) for one in found
+            DriftedFeature(
+                **one.model_dump(), against=_against(one.feature, brought), cases=_shown(window, one.shown_by)
+            )
+            for one in found
         )
         return told.model_copy(update={"features": features})
+
+
+def _against(feature: str, brought: Reference) -> Against:
+    if feature == "covered":
+        return "promise"
+    return "training" if feature in brought.features else "first_live"
 
 
 def _shown(window: list[SeenCase], places: tuple[int, ...]) -> tuple[SeenAt, ...]:

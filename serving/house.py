@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.drift import Reference
 from models.errors import InputError
 from models.privacy import Sealer
 from models.screenshot import ScreenshotReader
@@ -166,10 +167,19 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
             models_dir=settings.models_dir,
             poll_s=settings.registry_poll_s,
         ),
-        drift=DriftWatch(store.observations),
+        drift=DriftWatch(store.observations, reference_of=lambda version: _reference_of(version, settings)),
         identity_provider=_identity_provider(settings),
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
     )
+
+
+def _reference_of(model_version: str, settings: Settings) -> Reference | None:
+    """Return the drift reference of a model that this service has scored with."""
+    from models.drift_reference import reference_of_model
+    from models.registry import SHIPPED_DIR
+
+    fetched = sorted(settings.models_dir.glob("[!.]*/")) if settings.models_dir.is_dir() else []
+    return reference_of_model(model_version, [settings.model_dir or SHIPPED_DIR, *fetched])
 
 
 def _backlogs(settings: Settings) -> BacklogJobs:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, ConfigDict, Field
 
 from models.domain import Frozen
-from models.drift import Feature
+from models.drift import Against, FeatureDrift
 from models.vocabulary import Platform
 from serving.desk_records import Share
 
@@ -168,32 +168,30 @@ class SeenAt(Frozen):
     case_id: str
 
 
-class DriftedFeature(Frozen):
-    """One feature of the newest cases against the reference; see `models.drift.FeatureDrift`."""
+class DriftedFeature(FeatureDrift):
+    """A feature of the newest cases, and what it was compared with.
 
-    feature: Feature
-    p_value: float
-    alarmed: bool
-    before: float
-    now: float
-    category: str | None
+    against : the model's training cases, the first that it scored here, or what its prediction sets promise
+    cases : some that show it; none that is still to be decided blind
+    """
+
+    against: Against
     cases: tuple[SeenAt, ...]
 
 
 class DriftReport(Frozen):
     """Whether the cases of now drift away from those that the model was made for.
 
-    reference : what comes in is compared with `n_reference` cases just before the model went to work (before), or,
-        where there are too few, with the first that it scored here (first_live)
-    n_first : cases the model scored first, with which its results are compared; 0 while there are too few
+    reference : whether the model brought a reference of its training cases (training) or everything is compared with
+        the first cases that it scored here (first_live), as with a model made from simulated cases
+    n_first : cases that the model scored here first; 0 while there are too few to compare with
     n_window : newest cases looked at
     n_missing : cases still to be scored before anything can be said
     level : chance of an alarm in a window without drift, over all features together, at most
     """
 
     model_version: str | None
-    reference: Literal["before", "first_live"] | None
-    n_reference: int = 0
+    reference: Literal["training", "first_live"] | None
     n_first: int = 0
     n_window: int = 0
     n_missing: int

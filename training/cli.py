@@ -12,14 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from training.cli_outcomes import import_outcomes, models, promote, refreeze, retrain, rollback
+from training.cli_outcomes import drift, import_outcomes, models, promote, refreeze, retrain, rollback
 from training.terminal import console, reported
 
 if TYPE_CHECKING:
     from training.evaluate import Evaluation
 
 app = typer.Typer(help="Fit and measure the models.", no_args_is_help=True, pretty_exceptions_enable=False)
-for command in (import_outcomes, retrain, refreeze, promote, rollback, models):
+for command in (import_outcomes, retrain, refreeze, promote, rollback, models, drift):
     app.command()(command)
 
 DataDir = Annotated[Path, typer.Option("--data", help="Folder with photos, texts and cases.", file_okay=False)]

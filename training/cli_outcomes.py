@@ -1,4 +1,4 @@
-"""The commands of `evidence-train` that learn from outcomes: import, retrain, refreeze, promote, rollback, models.
+"""The commands of `evidence-train` about outcomes: import, retrain, refreeze, promote, rollback, models, drift.
 
 Wires options and progress; holds no rules.
 """
@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING, Annotated, overload
 import typer
 from rich.table import Table
 
+from models.drift import ALARMED, LEVEL
 from models.errors import InputError
+from training.config import SEED
 from training.terminal import console, reported
 
 if TYPE_CHECKING:
+    from training.drift_check import Found
     from training.tracking import Tracking
 
 Registry = Annotated[
@@ -23,6 +26,10 @@ Registry = Annotated[
 ]
 WorkDir = Annotated[
     Path, typer.Option("--work", help="Folder of artifacts, fetched models and the lock.", file_okay=False)
+]
+CacheDir = Annotated[Path | None, typer.Option("--cache", help="Where prepared encoders are kept.")]
+Outcomes = Annotated[
+    list[Path], typer.Option(help="A folder of outcomes, or the folder that holds them; may be given again.")
 ]
 By = Annotated[str | None, typer.Option(help="Who answers for it; default: the system user.")]
 Since = Annotated[
@@ -52,13 +59,11 @@ def import_outcomes(
 
 
 def retrain(
-    outcomes: Annotated[
-        list[Path], typer.Option(help="A folder of outcomes, or the folder that holds them; may be given again.")
-    ],
+    outcomes: Outcomes,
     registry: Registry = DEFAULT_REGISTRY,
     work: WorkDir = DEFAULT_WORK,
     by: By = None,
-    cache: Annotated[Path | None, typer.Option(help="Where prepared encoders are kept.")] = None,
+    cache: CacheDir = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated cases.")] = 20250815,
     simulated: Annotated[int, typer.Option(help="Simulated cases learned from besides.", min=300)] = 12_000,
     since: Since = None,
@@ -98,9 +103,7 @@ def retrain(
 
 
 def refreeze(
-    outcomes: Annotated[
-        list[Path], typer.Option(help="A folder of outcomes, or the folder that holds them; may be given again.")
-    ],
+    outcomes: Outcomes,
     since: Annotated[str, typer.Option(help="Day of the change, YYYY-MM-DD (UTC).")],
     reason: Annotated[str, typer.Option(help="What changed.")],
     registry: Registry = DEFAULT_REGISTRY,
@@ -166,6 +169,66 @@ def models(registry: Registry = DEFAULT_REGISTRY, work: WorkDir = DEFAULT_WORK) 
             return
         for drawn in _tracking(registry, work).hold_outs():
             _say(f"hold-out of {len(drawn.keys)} cases, {drawn.at:%Y-%m-%d}, by {drawn.by}: {drawn.reason}")
+
+
+def drift(
+    outcomes: Outcomes = [],  # noqa: B006  typer copies it
+    model: Annotated[Path | None, typer.Option(help="Model folder; default: the registry's champion.")] = None,
+    since: Annotated[
+        str | None, typer.Option(help="Cases decided on this day (YYYY-MM-DD, UTC) or later; default: since training.")
+    ] = None,
+    simulate: Annotated[
+        int, typer.Option(help="Instead, try the tests on so many simulated windows and print the table.", min=0)
+    ] = 0,
+    registry: Registry = DEFAULT_REGISTRY,
+    work: WorkDir = DEFAULT_WORK,
+    cache: CacheDir = None,
+) -> None:
+    """Test the newest outcomes against what the model learned from. Leaves with code 3 when there is an alarm."""
+    from training.drift_trials import REFERENCES, trials_table, try_drift
+
+    if simulate:
+        planted = max(1, simulate // 8)
+        tried = [try_drift(simulate, n_planted=planted, n_reference=n, seed=SEED) for n in REFERENCES]
+        typer.echo(trials_table(tried))
+        return
+    if not outcomes:
+        raise typer.BadParameter("is needed, or --simulate", param_hint="--outcomes")
+    with reported():
+        found = _drift(outcomes, model or _champion_folder(registry, work), since=_day(since), cache=cache)
+        for one in found:
+            _say(str(one.drift))
+            if one.drift.alarmed:
+                _say("  " + ", ".join(one.keys))
+        _say(f"any alarm without drift: at most {LEVEL:.0%}")
+    if any(one.drift.alarmed for one in found):
+        raise typer.Exit(ALARMED)
+
+
+def _drift(outcomes: list[Path], folder: Path, *, since: date | None, cache: Path | None) -> "list[Found]":
+    from models.drift_reference import read_reference
+    from models.encoders import default_cache_dir
+    from models.registry import load_suggester, verified_manifest
+    from training.drift_check import check_drift
+    from training.hold_out import decided_since
+    from training.snapshot import read_snapshots
+
+    made, reference = verified_manifest(folder), read_reference(folder)
+    if reference is None:
+        raise InputError(f"brings no reference: {made.model_version} wasn't made from outcomes", field="model")
+    day = since or made.trained_at.date()
+    _say(f"{made.model_version}: cases decided since {day} against its training cases")
+    decided = decided_since(read_snapshots([each for given in outcomes for each in _snapshots(given)]), day)
+    suggester = load_suggester(folder, cache_dir=cache or default_cache_dir())
+    return check_drift(suggester, reference, decided, progress=_say)
+
+
+def _champion_folder(registry: str, work: Path) -> Path:
+    from models.registry import SHIPPED_DIR
+
+    known = _tracking(registry, work).registry
+    champion = known.named("champion")
+    return known.fetch(champion, work / "models") if champion is not None else SHIPPED_DIR
 
 
 def _tracking(uri: str, work: Path) -> "Tracking":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.domain import Case
+from models.case_language import language_of
 from models.evidence import CaseEvidence
 from models.ruling import RULINGS, features
 from models.suggester import Suggester
@@ -107,9 +107,3 @@ def towards(y_true: NDArray[np.intp], y_pred: NDArray[np.intp], party: str) -> N
     given = np.array([winner(int(label)) for label in y_pred], np.str_)
     right = np.array([winner(int(label)) for label in y_true], np.str_)
     return np.asarray((given == party) & (right != party) & (right != "open"))
-
-
-def language_of(case: Case) -> str:
-    """Return "zh" where the chat or the listing's title holds a Chinese character, else "en"."""
-    texts = (case.listing.title, *(message.text for message in case.chat))
-    return "zh" if any("\u4e00" <= character <= "\u9fff" for text in texts for character in text) else "en"

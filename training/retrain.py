@@ -14,6 +14,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from models.case_file import CaseFile
+from models.drift import Reference
+from models.drift_reference import write_reference
 from models.errors import InputError
 from models.evidence import CaseEvidence
 from models.golden import write_golden
@@ -26,6 +28,7 @@ from training.fit_rulings import N_CALIBRATION, N_TRAIN, ruling_table
 from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
 from training.hold_out import LOCK_NAME, decided_since, draw_hold_out
+from training.model_reference import training_reference
 from training.outcome_table import outcome_table
 from training.photo_errors import load_photo_errors
 from training.readings import Readings, Tune, refit_readings, sample_files, sample_labels
@@ -113,7 +116,8 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     counts = splits.counts()
     run.measure({f"split.{name}": count for name, count in counts.items()})
     progress(", ".join(f"{name} {count}" for name, count in counts.items() if count))
-    table = outcome_table(champion, decided, _scored(champion, decided, progress))
+    evidence = _scored(champion, decided, progress)
+    table = taught = outcome_table(champion, decided, evidence)
     readings = refit_readings(
         champion,
         [decided[place] for place in splits.teach],
@@ -123,14 +127,23 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         tune=_tuner(given, [decided[place] for place in splits.teach], progress),
     )
     reader = readings.suggester
-    taught = outcome_table(reader, decided, _scored(reader, decided, progress)) if readings.changed else table
+    if readings.changed:
+        evidence = _scored(reader, decided, progress)
+        taught = outcome_table(reader, decided, evidence)
     progress(f"simulating {given.n_simulated} cases ...")
     cases = _simulated(given, champion_dir, given.n_simulated, seed=given.seed)
     simulated = ruling_table(cases)
     progress("fitting the ruling model ...")
     teaching, calibrating = taught.rows(splits.teach), taught.rows(splits.calibrate)
     refit = refit_rulings(teaching, calibrating, simulated=simulated, like=champion.ruling, seed=given.seed)
-    folder = _write_challenger(given, refit, readings, champion_dir, scratch / "model")
+    folder = _write_challenger(
+        given,
+        refit,
+        readings,
+        champion_dir,
+        scratch / "model",
+        reference=lambda model: training_reference(model, decided, evidence, taught=splits.teach),
+    )
     challenger = given.suggester(folder)
     progress("judging challenger against champion ...")
     behaviour = failed_behaviour(
@@ -190,7 +203,7 @@ def _champion(given: Retraining, progress: Progress) -> RegisteredModel:
     with given.tracking.run("first champion", by=given.by) as run, tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "model"
         shutil.copytree(SHIPPED_DIR, folder)
-        _add_golden(given, folder, calibrated_on="simulated")
+        _finish(given, folder, calibrated_on="simulated")
         model = registry.register(folder, run_id=run.run_id)
         registry.crown_first(model.number, by=given.by)
     return model
@@ -241,24 +254,41 @@ def _tuner(given: Retraining, teaching: Sequence[DecidedCase], progress: Progres
     )
 
 
-def _write_challenger(given: Retraining, refit: Refit, readings: Readings, champion_dir: Path, out: Path) -> Path:
-    """Write a whole model folder: the champion's with what was learned in its place, and golden cases."""
+def _write_challenger(
+    given: Retraining,
+    refit: Refit,
+    readings: Readings,
+    champion_dir: Path,
+    out: Path,
+    *,
+    reference: Callable[[Suggester], Reference],
+) -> Path:
+    """Write a whole model folder: the champion's with what was learned in its place, golden cases and a reference."""
     shutil.copytree(champion_dir, out)
     readings.save(out)
     refit.classifier.save(out / "ruling")
     learned = verified_manifest(champion_dir).learned
     learned |= {part: readings.parts[part].learned for part in readings.changed}
     learned["ruling"] = {"outcomes": refit.n_taught}
-    _add_golden(given, out, calibrated_on=refit.calibrated_on, learned=learned)
+    _finish(given, out, calibrated_on=refit.calibrated_on, learned=learned, reference=reference)
     return out
 
 
-def _add_golden(
-    given: Retraining, folder: Path, *, calibrated_on: CalibratedOn, learned: Mapping[str, dict[str, int]] | None = None
+def _finish(
+    given: Retraining,
+    folder: Path,
+    *,
+    calibrated_on: CalibratedOn,
+    learned: Mapping[str, dict[str, int]] | None = None,
+    reference: Callable[[Suggester], Reference] | None = None,
 ) -> None:
+    """Add what only the whole model can say, and pin every file."""
     now = datetime.now(UTC)
     write_manifest(folder, calibrated_on=calibrated_on, trained_at=now, learned=learned)
-    write_golden(given.suggester(folder), golden_files(given.datasets_dir / "samples"), folder, ruled_on=now)
+    made = given.suggester(folder)
+    write_golden(made, golden_files(given.datasets_dir / "samples"), folder, ruled_on=now)
+    if reference is not None:
+        write_reference(reference(made), folder)
     write_manifest(folder, calibrated_on=calibrated_on, trained_at=now, learned=learned)
 
 

@@ -49,11 +49,6 @@ class Observations:
         """Return the last cases that the model scored, the newest first."""
         return self._seen(_firsts(suggestions.c.model_version == model_version), limit=limit, newest=True)
 
-    def before(self, model_version: str, *, limit: int) -> list[SeenCase]:
-        """Return the last cases that other models scored before this one had scored any, the newest first."""
-        own = sa.select(sa.func.min(suggestions.c.id)).where(suggestions.c.model_version == model_version)
-        return self._seen(_firsts(suggestions.c.id < own.scalar_subquery()), limit=limit, newest=True)
-
     def _seen(self, first: sa.Subquery, *, limit: int, newest: bool) -> list[SeenCase]:
         query = (
             sa.select(
@@ -61,7 +56,6 @@ class Observations:
                 suggestions.c.model_version,
                 suggestions.c.payload.label("said"),
                 case_versions.c.payload.label("case"),
-                cases.c.language,
                 cases.c.platform,
                 cases.c.case_id,
                 cases.c.blind,
@@ -121,7 +115,7 @@ def _seen_case(row: Any, said: Suggestion, ruled: Decision | None) -> SeenCase:
     case = Case.model_validate_json(row.case)
     return SeenCase(
         CaseKey(Platform(row.platform), row.case_id),
-        observe(case, said, language=row.language, overridden=overridden, covered=covered),
+        observe(case, said, overridden=overridden, covered=covered),
         hidden=bool(row.blind and row.committed_at is None),
         alpha=said.alpha,
     )

@@ -1,12 +1,12 @@
 """Where a case stands in the queue: its clock, its language, its place. Kept beside the case and renewed with it."""
 
-import re
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from models.case_language import language_of
 from models.clocks import running_clock
 from models.domain import Case, Suggestion
 from models.rule_pack import shipped_rule_book
@@ -16,8 +16,6 @@ from serving.tables import cases, decision_events
 EVIDENCE_ASKED = "evidence:step_failed"
 """The clock of a party that was asked for evidence."""
 _NO_CLOCK = timedelta(hours=72)
-_HAN = re.compile(r"[\u3400-\u9fff]")
-_LATIN = re.compile(r"[A-Za-z]")
 
 
 def place(connection: Connection, case_key: int, case: Case, *, at: datetime) -> None:
@@ -59,14 +57,6 @@ def _stood_still(connection: Connection, case_key: int) -> timedelta:
         .where(decision_events.c.case_key == case_key, decision_events.c.kind == "answered")
     )
     return sum((row.at - row.asked_at for row in connection.execute(query)), timedelta())
-
-
-def language_of(case: Case) -> Literal["zh", "en"]:
-    """Return the language most of the texts are in; a Chinese character says about as much as three letters."""
-    text = " ".join(
-        [case.listing.title, case.buyer_statement, case.seller_statement, *(m.text for m in case.chat[:200])]
-    )
-    return "en" if len(_LATIN.findall(text)) > 3 * len(_HAN.findall(text)) else "zh"
 
 
 def renew(connection: Connection, case_key: int, suggestion: Suggestion) -> None:

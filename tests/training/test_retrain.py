@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from models.drift_reference import read_reference
 from models.errors import InputError, RegistryError, ReviewError
 from models.golden import check_golden
 from models.registry import ModelRegistry, mlflow_client, verified_manifest
@@ -67,6 +68,7 @@ def test_a_challenger_that_learned_what_people_do_passes_is_promoted_and_rolled_
     folder = registry.fetch(done.model, tmp_path / "fetched")
     assert check_golden(outcomes.load(folder), folder) == 6
     assert outcomes.load(folder).calibrated_on == "outcomes"
+    assert read_reference(folder).features >= {"message_length", "language", "confidence", "ruling"}
     assert verified_manifest(folder).learned == {"ruling": {"outcomes": done.counts["teach"]}}
     report = registry.artifact(done.model, "report.html").decode()
     assert "Passed" in report
