@@ -198,17 +198,18 @@ def sensitivity(
 @app.command()
 def privacy(
     split: Annotated[str, typer.Option(help="dev (may be looked at) or test.")] = "test",
+    fresh: Annotated[bool, typer.Option("--fresh", help="The lines written after the masker, unseen.")] = False,
     misses: Annotated[
         bool, typer.Option("--misses", help="Also list what was missed and what was masked wrongly.")
     ] = False,
 ) -> None:
-    """Measure the masking of personal data on the lines written before it."""
+    """Measure the masking of personal data on the lines written before it, or on fresh ones."""
     from training.config import DATASETS_DIR
     from training.evaluate_privacy import measure_privacy, privacy_table, read_lines
 
     if split not in ("dev", "test"):
         raise typer.BadParameter("must be dev or test", param_hint="--split")
-    lines = read_lines(DATASETS_DIR / "privacy" / "lines.jsonl")
+    lines = read_lines(DATASETS_DIR / "privacy" / ("fresh.jsonl" if fresh else "lines.jsonl"))
     figures = measure_privacy([line for line in lines if line.split == split])
     console.print(privacy_table(figures), markup=False, soft_wrap=True)
     if misses:
