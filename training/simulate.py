@@ -115,7 +115,7 @@ def propositions(truth: HiddenTruth) -> dict[Proposition, bool]:
         "inspection_report": truth.inspection,
         "provenance": truth.papers and not seller_missed,
         "delivery": truth.claim != Claim.NOT_RECEIVED or (truth.cause == "none" and handed_over),
-        "return_received": truth.return_arrived,
+        "return_received": truth.return_arrived and not buyer_missed,
         "no_reason_return_open": truth.in_no_reason_window and truth.goods_state != GoodsState.USED,
         "receipt_confirmed": truth.receipt_confirmed and truth.claim in (Claim.DAMAGED, Claim.MISSING_ITEM),
         "seller_silent": truth.seller_silent and truth.agreed is None,

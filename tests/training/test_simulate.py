@@ -66,5 +66,16 @@ def test_whether_the_no_reason_window_is_open_can_be_read_off_the_file(
     assert sum(agree) / len(agree) > 0.9
 
 
+def test_who_lets_the_deadline_pass_has_not_proved_the_return(pool: StatementPool, photo_errors: PhotoErrors) -> None:
+    cases = simulate(400, pool=pool, photo_errors=photo_errors, seed=4, claim_shares={Claim.RETURN_NOT_REFUNDED: 1.0})
+    missed = [
+        one
+        for one in cases
+        if one.truth.asked_of in ("buyer", "both") and one.truth.answer == "missed" and not one.truth.seller_silent
+    ]
+    assert any(one.truth.return_arrived for one in missed)
+    assert {one.rule_order.ruling for one in missed} == {Ruling.DISMISS}
+
+
 def test_every_parameter_is_a_probability() -> None:
     assert all(0 <= value <= 1 for value in PARAMETERS.values())
