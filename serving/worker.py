@@ -57,7 +57,7 @@ class ScoringWorker(Loop):
         in_time, job = super().stop(timeout_s=timeout_s), self._in_hand
         if not in_time and job is not None:
             with suppress(LeaseLostError):
-                self.store.give_back(job)
+                self.store.score_queue.give_back(job)
                 log.info("job_given_back", job=job.job_id, worker=self.name)
         return in_time
 
@@ -65,7 +65,7 @@ class ScoringWorker(Loop):
         """Do one job; return whether there was one. Without a model, jobs wait."""
         if self.scoring.suggester is None:
             return False
-        job = self.store.lease_job(worker=self.name, lease_s=self.lease_s)
+        job = self.store.score_queue.lease(worker=self.name, lease_s=self.lease_s)
         if job is None:
             return False
         self._in_hand = job
@@ -78,8 +78,8 @@ class ScoringWorker(Loop):
         return True
 
     def _do(self, job: ScoreJob) -> None:
-        if not self.store.is_wanted(job):
-            self.store.drop_job(job)
+        if not self.store.score_queue.is_wanted(job):
+            self.store.score_queue.drop(job)
             return
         try:
             version = self.store.version_by_key(job.case_key, job.version)
@@ -88,12 +88,12 @@ class ScoringWorker(Loop):
             )
             suggestion = self.scoring.suggest(file)
         except ScoringBusyError as error:
-            self.store.fail_job(job, str(error), worker=self.name, retry_in_s=_FIRST_RETRY_S)
+            self.store.score_queue.fail(job, str(error), worker=self.name, retry_in_s=_FIRST_RETRY_S)
         except Exception as error:
             log.exception("scoring_failed", job=job.job_id, attempt=job.attempts)
-            self.store.fail_job(job, _said(error), worker=self.name, retry_in_s=self._retry_in(job))
+            self.store.score_queue.fail(job, _said(error), worker=self.name, retry_in_s=self._retry_in(job))
         else:
-            current = self.store.finish_job(job, suggestion, worker=self.name)
+            current = self.store.score_queue.finish(job, suggestion, worker=self.name)
             log.info("scored", job=job.job_id, current=current, model_version=suggestion.model_version)
             self._inspect(version)
 

@@ -73,8 +73,8 @@ def metrics(house: HouseDep, person: MaybePerson, request: Request) -> Response:
         figures.cases.labels(status.value).set(n_cases)
     for state, n_messages in house.store.outbox.counts().items():
         figures.outbox.labels(state).set(n_messages)
-    figures.open_jobs.set(house.store.count_open_jobs())
-    figures.oldest_job.set(_age_s(house.store.oldest_job_due_at()))
+    figures.open_jobs.set(house.store.score_queue.count_open())
+    figures.oldest_job.set(_age_s(house.store.score_queue.oldest_due_at()))
     figures.oldest_message.set(_age_s(house.store.outbox.oldest_waiting_at()))
     figures.free_bytes.set(house.photos.free_bytes())
     figures.model_loaded.set(house.scoring.suggester is not None)

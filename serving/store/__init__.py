@@ -6,7 +6,7 @@ row that names it. Knows nothing of HTTP, of passwords or of how suggestions are
 
 import random
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -28,7 +28,6 @@ from serving.records import (
     Order,
     QueueFilter,
     QueuePage,
-    ScoreJob,
     StoredVersion,
     User,
     WithdrawalDraft,
@@ -41,7 +40,6 @@ from serving.store import (
     evidence,
     holds,
     idempotency,
-    jobs,
     notices,
     outcomes,
     queue,
@@ -61,6 +59,7 @@ from serving.store.oversight import Oversight
 from serving.store.photo_checks import PhotoChecks
 from serving.store.retention import Ageing
 from serving.store.retrainings import Retrainings
+from serving.store.score_queue import ScoreQueue
 from serving.store.shadows import Shadows
 from serving.store.trail import Detail
 
@@ -80,6 +79,7 @@ class Store:
         self.accounts = Accounts(self.database)
         self.request_keys = RequestKeys(self.database)
         self.outbox = Outbox(self.database)
+        self.score_queue = ScoreQueue(self.database)
         self.desk = Desk(self.database, self.policy)
         self.photo_checks = PhotoChecks(self.database)
         self.oversight = Oversight(self.database)
@@ -218,74 +218,6 @@ class Store:
                 actor=by,
                 at=_now(),
             )
-
-    def lease_job(self, *, worker: str, lease_s: float) -> ScoreJob | None:
-        with self.database.write() as connection:
-            return jobs.lease(connection, worker=worker, at=_now(), lease_s=lease_s)
-
-    def is_wanted(self, job: ScoreJob) -> bool:
-        """Return whether the job's version is current and suggestions of its kind aren't switched off."""
-        with self.database.write() as connection:
-            row = cases.row_of(connection, cases.key_of(connection, job.case_key))
-            if switches.is_off(connection, claim=row.claim, platform=row.platform):
-                suggestions.mark_off(connection, case_key=job.case_key, version=job.version)
-                return False
-            return bool(row.version == job.version)
-
-    def drop_job(self, job: ScoreJob) -> None:
-        with self.database.write() as connection:
-            jobs.finish(connection, job, at=_now(), state="dropped")
-
-    def finish_job(self, job: ScoreJob, suggestion: Suggestion, *, worker: str) -> bool:
-        """Close the job and store its suggestion together. Returns whether the version was still current.
-
-        Raises LeaseLostError, and stores nothing, when another worker took the job over.
-        """
-        with self.database.write() as connection:
-            jobs.finish(connection, job, at=_now())
-            return suggestions.keep(
-                connection,
-                suggestion,
-                key=cases.key_of(connection, job.case_key),
-                case_key=job.case_key,
-                version=job.version,
-                actor=f"system:{worker}",
-                at=_now(),
-            )
-
-    def give_back(self, job: ScoreJob) -> None:
-        """Let a job that was stopped in the middle wait for another worker. Raises LeaseLostError."""
-        with self.database.write() as connection:
-            jobs.give_back(connection, job, at=_now())
-
-    def fail_job(self, job: ScoreJob, problem: str, *, worker: str, retry_in_s: float | None) -> None:
-        """Let a job wait for another attempt, or give it up for good and say so on the case.
-
-        Raises LeaseLostError when another worker took the job over.
-        """
-        with self.database.write() as connection:
-            at = _now()
-            if retry_in_s is not None:
-                jobs.put_back(connection, job, run_after=at + timedelta(seconds=retry_in_s), problem=problem)
-                return
-            jobs.finish(connection, job, at=at, state="failed", problem=problem)
-            suggestions.mark_failed(
-                connection,
-                key=cases.key_of(connection, job.case_key),
-                case_key=job.case_key,
-                version=job.version,
-                problem=problem,
-                actor=f"system:{worker}",
-                at=at,
-            )
-
-    def oldest_job_due_at(self) -> datetime | None:
-        with self.database.read() as connection:
-            return jobs.oldest_due_at(connection, at=_now())
-
-    def count_open_jobs(self) -> int:
-        with self.database.read() as connection:
-            return jobs.count_open(connection)
 
     # decisions
 

@@ -50,15 +50,15 @@ def decide(house: House) -> None:
 
 
 def test_a_jump_ahead_takes_a_job_over_once_and_the_first_holder_writes_nothing(taken: House, now: datetime) -> None:
-    first = taken.store.lease_job(worker="first", lease_s=60)
+    first = taken.store.score_queue.lease(worker="first", lease_s=60)
     assert first is not None
     with clock_at(now + A_DAY):
-        second = taken.store.lease_job(worker="second", lease_s=60)
+        second = taken.store.score_queue.lease(worker="second", lease_s=60)
         assert second is not None
         assert second.fence == first.fence + 1
-        assert taken.store.lease_job(worker="third", lease_s=60) is None
+        assert taken.store.score_queue.lease(worker="third", lease_s=60) is None
     with pytest.raises(LeaseLostError):
-        taken.store.fail_job(first, "late", worker="first", retry_in_s=1)
+        taken.store.score_queue.fail(first, "late", worker="first", retry_in_s=1)
 
 
 def test_a_job_leased_or_put_off_by_a_clock_that_ran_ahead_is_done_once_it_is_set_back(
@@ -66,14 +66,14 @@ def test_a_job_leased_or_put_off_by_a_clock_that_ran_ahead_is_done_once_it_is_se
 ) -> None:
     with clock_at(now + A_DAY):
         house.store.take_in(build_case(), by=user_of(house, Role.SERVICE))
-        job = house.store.lease_job(worker="gone", lease_s=60)
+        job = house.store.score_queue.lease(worker="gone", lease_s=60)
         assert job is not None
-    again = house.store.lease_job(worker="second", lease_s=60)
+    again = house.store.score_queue.lease(worker="second", lease_s=60)
     assert again is not None
     with clock_at(now + A_DAY):
-        house.store.fail_job(again, "busy", worker="second", retry_in_s=30)
-    assert house.store.lease_job(worker="third", lease_s=60) is not None
-    assert house.store.lease_job(worker="fourth", lease_s=60) is None
+        house.store.score_queue.fail(again, "busy", worker="second", retry_in_s=30)
+    assert house.store.score_queue.lease(worker="third", lease_s=60) is not None
+    assert house.store.score_queue.lease(worker="fourth", lease_s=60) is None
 
 
 def test_a_session_ends_by_a_clock_that_is_ahead_and_lives_again_when_it_is_set_back(

@@ -143,12 +143,12 @@ def test_a_worker_that_scored_an_erased_case_finds_its_lease_lost(scoring_house:
     house = scoring_house
     client = TestClient(create_app(house.settings, house=house))
     client.post("/api/v1/cases", json=secret_case(photos=[], chat=[]), headers=headers_of(house, Role.SERVICE))
-    job = house.store.lease_job(worker="w", lease_s=60)
+    job = house.store.score_queue.lease(worker="w", lease_s=60)
     assert job is not None
     user_of(house, Role.LEAD)
     house.eraser().erase(Target(*KEY), by="test-lead", reason="asked", under_way_too=True)
     with pytest.raises(LeaseLostError):
-        house.store.fail_job(job, "late", worker="w", retry_in_s=1)
+        house.store.score_queue.fail(job, "late", worker="w", retry_in_s=1)
 
 
 def test_a_case_under_way_stays_and_is_named(scoring_house: House) -> None:

@@ -75,7 +75,7 @@ def test_each_kind_goes_after_its_own_time(used: House) -> None:
     with days_later(31):
         assert counts(used, dry_run=True)["requests"] == counts(used)["requests"] > 0
         assert used.backlogs.all() == []
-        n_open = used.store.count_open_jobs()
+        n_open = used.store.score_queue.count_open()
     assert n_rows(used, idempotency_keys, outbox, sessions, sign_in_links) == [0, *before[1:]]
     assert n_open == n_rows(used, jobs)[0] == 2
     with days_later(91):

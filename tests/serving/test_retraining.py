@@ -167,5 +167,5 @@ def test_a_retraining_whose_worker_went_away_counts_as_failed(house: House, lead
 
 def test_a_retraining_is_no_scoring_job(house: House, lead_of: User) -> None:
     house.store.retrainings.ask(by=lead_of)
-    assert house.store.lease_job(worker="w", lease_s=60) is None
-    assert house.store.count_open_jobs() == 0
+    assert house.store.score_queue.lease(worker="w", lease_s=60) is None
+    assert house.store.score_queue.count_open() == 0

@@ -160,7 +160,7 @@ def test_a_challenger_that_fails_on_a_case_is_counted_and_touches_nothing(
     version = registry.numbered(2).model_version
     assert len(blind_house.store.shadows.pairs(version, champion_version="ruling/test")) == 1
     assert {blind_house.store.view(key).suggestion_state for key in (bad, good)} == {"ready"}
-    assert blind_house.store.count_open_jobs() == 0
+    assert blind_house.store.score_queue.count_open() == 0
 
 
 def test_a_challenger_that_cannot_be_loaded_is_refused_once_on_the_record(

@@ -35,7 +35,7 @@ def case(scoring_house: House, filer: User) -> Case:
 
 
 def lease(house: House, *, worker: str = "a", lease_s: float = 60) -> ScoreJob:
-    job = house.store.lease_job(worker=worker, lease_s=lease_s)
+    job = house.store.score_queue.lease(worker=worker, lease_s=lease_s)
     assert job is not None
     return job
 
@@ -66,7 +66,7 @@ def test_a_case_is_scored_once(scoring_house: House, case: Case) -> None:
     view = scoring_house.store.view(KEY)
     assert (view.suggestion_state, view.suggestion and view.suggestion.model_version) == ("ready", "ruling/test")
     assert not worker.work_once()
-    assert scoring_house.store.count_open_jobs() == 0
+    assert scoring_house.store.score_queue.count_open() == 0
 
 
 def test_the_case_whose_clock_runs_out_first_is_scored_first(scoring_house: House, filer: User) -> None:
@@ -79,7 +79,7 @@ def test_the_case_whose_clock_runs_out_first_is_scored_first(scoring_house: Hous
 
 def test_a_leased_job_is_nobody_elses(scoring_house: House, case: Case) -> None:
     lease(scoring_house)
-    assert scoring_house.store.lease_job(worker="b", lease_s=60) is None
+    assert scoring_house.store.score_queue.lease(worker="b", lease_s=60) is None
 
 
 def test_a_lost_lease_is_taken_over_and_its_old_holder_writes_nothing(scoring_house: House, case: Case) -> None:
@@ -87,19 +87,19 @@ def test_a_lost_lease_is_taken_over_and_its_old_holder_writes_nothing(scoring_ho
     taken_over = lease(scoring_house, worker="b")
     assert (taken_over.job_id, taken_over.fence) == (slow.job_id, slow.fence + 1)
     with pytest.raises(LeaseLostError):
-        scoring_house.store.finish_job(slow, suggestion_for(scoring_house), worker="a")
+        scoring_house.store.score_queue.finish(slow, suggestion_for(scoring_house), worker="a")
     with pytest.raises(LeaseLostError):
-        scoring_house.store.fail_job(slow, "late", worker="a", retry_in_s=None)
+        scoring_house.store.score_queue.fail(slow, "late", worker="a", retry_in_s=None)
     assert scoring_house.store.view(KEY).suggestion is None
-    assert scoring_house.store.finish_job(taken_over, suggestion_for(scoring_house), worker="b")
+    assert scoring_house.store.score_queue.finish(taken_over, suggestion_for(scoring_house), worker="b")
     with pytest.raises(LeaseLostError):
-        scoring_house.store.finish_job(taken_over, suggestion_for(scoring_house), worker="b")
+        scoring_house.store.score_queue.finish(taken_over, suggestion_for(scoring_house), worker="b")
 
 
 def test_a_suggestion_for_an_older_version_is_dropped(scoring_house: House, case: Case, filer: User) -> None:
     job, old = lease(scoring_house), suggestion_for(scoring_house)
     scoring_house.store.replace_case(KEY, build_case(buyer_statement="碎了"), by=filer)
-    assert scoring_house.store.finish_job(job, old, worker="a") is False
+    assert scoring_house.store.score_queue.finish(job, old, worker="a") is False
     assert scoring_house.store.view(KEY).suggestion is None
     assert scoring_house.worker().work_once()
     suggestion = scoring_house.store.view(KEY).suggestion
@@ -113,7 +113,7 @@ def test_only_the_newest_version_of_a_case_waits(scoring_house: House, case: Cas
             {"documents": [{"document_id": f"d{n}", "kind": "invoice", "filed_by": "seller"}]}
         )
         scoring_house.store.add_evidence(KEY, draft, by=filer)
-    assert scoring_house.store.count_open_jobs() == 1
+    assert scoring_house.store.score_queue.count_open() == 1
     assert lease(scoring_house).version == 6
 
 
@@ -126,7 +126,7 @@ def test_a_failure_is_tried_again_and_then_said_on_the_case(scoring_house: House
     assert worker.work_once()
     view = scoring_house.store.view(KEY)
     assert (view.suggestion_state, view.suggestion_problem) == ("failed", "NotFittedError: no weights")
-    assert scoring_house.store.count_open_jobs() == 0
+    assert scoring_house.store.score_queue.count_open() == 0
 
 
 def test_new_evidence_revives_a_failed_case(scoring_house: House, case: Case, filer: User) -> None:

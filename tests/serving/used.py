@@ -112,7 +112,7 @@ def _use_the_rest(house: House) -> None:
 
 def _use_a_shadow(house: House) -> None:
     """A challenger answers the case too; whatever waits for the champion is held, for that comes first."""
-    while house.store.lease_job(worker="test", lease_s=600) is not None:
+    while house.store.score_queue.lease(worker="test", lease_s=600) is not None:
         pass
     job = house.store.shadows.take(
         number=2,
