@@ -31,6 +31,7 @@ MAX_SPANS = 3
 ATTACHED_PROBABILITY = 211 / 212
 """A buyer's message with a photo files evidence by definition: 210 of 210 in the written cases, by Laplace's rule."""
 _FORMAT = 1
+_COLUMN = {label: column for column, label in enumerate(LABELS)}
 _MAX_EXPONENT = 30.0
 
 LowRank = Mapping[str, tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]]]
@@ -246,24 +247,24 @@ class ChatClassifier:
     def _judge(
         self, member: Member, utterance: Utterance, tokens: NDArray[np.float64], logits: NDArray[np.float64]
     ) -> Verdict:
-        probabilities = {label: sigmoid(logits[LABELS.index(label)]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
-        spans = {
-            label: _spans(utterance.text, self._shares(member, utterance, tokens, LABELS.index(label)))
-            for label, probability in probabilities.items()
-            if probability >= 0.5
-        }
-        return probabilities, spans
+        likely = sigmoid(logits)
+        probabilities = {label: float(likely[_COLUMN[label]]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
+        stated = [label for label, probability in probabilities.items() if probability >= 0.5]
+        if not stated:
+            return probabilities, {}
+        shares = self._shares(member, utterance, tokens)
+        words = units(utterance.text)
+        return probabilities, {label: _spans(words, shares[:, _COLUMN[label]]) for label in stated}
 
-    def _shares(
-        self, member: Member, utterance: Utterance, tokens: NDArray[np.float64], label: int
-    ) -> NDArray[np.float64]:
-        """Return what each character adds to the label's logit over a token's usual share, shape (n_characters,)."""
+    def _shares(self, member: Member, utterance: Utterance, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what each character adds to the logits over a token's usual share, shape (n_characters, n_labels)."""
         heads = self.heads
-        shares = np.zeros(len(utterance.text) + 1)
-        for (start, end), value in zip(member.offsets, tokens[:, label] * heads.encoder_share[label], strict=True):
-            shares[start : max(end, start + 1)] += value / max(1, end - start)
-        for (start, end), value in heads.phrases.contributions(utterance.text, label=label):
-            shares[start:end] += value * float(heads.phrase_share[label]) / (end - start)
+        shares = np.zeros((len(utterance.text) + 1, len(LABELS)))
+        for (start, end), values in zip(member.offsets, tokens * heads.encoder_share, strict=True):
+            shares[start : max(end, start + 1)] += values / max(1, end - start)
+        places, added = heads.phrases.contributions(utterance.text)
+        for (start, end), values in zip(places, added * heads.phrase_share, strict=True):
+            shares[start:end] += values / (end - start)
         return shares[:-1]
 
 
@@ -284,9 +285,9 @@ def _score(utterance: Utterance, verdict: Verdict) -> StatementScore:
     return score
 
 
-def sigmoid(logit: float) -> float:
-    """Return 1 / (1 + e^-logit) without overflow."""
-    return float(1.0 / (1.0 + np.exp(-np.clip(logit, -_MAX_EXPONENT, _MAX_EXPONENT))))
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / (1 + e^-logit) of each without overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -_MAX_EXPONENT, _MAX_EXPONENT))))
 
 
 def full_rank(delta: LowRank) -> dict[str, NDArray[np.float32]]:
@@ -294,9 +295,12 @@ def full_rank(delta: LowRank) -> dict[str, NDArray[np.float32]]:
     return {name: left.astype(np.float32) @ right.astype(np.float32) for name, (left, right) in delta.items()}
 
 
-def _spans(text: str, shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
-    """Return up to `MAX_SPANS` runs of units that add most, in text order; at least one where the text has a unit."""
-    parts = [(start, end, float(shares[start:end].sum())) for _, start, end in units(text)]
+def _spans(words: Sequence[tuple[str, int, int]], shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+    """Return up to `MAX_SPANS` runs of units that add most, in text order; at least one where there is a unit.
+
+    words : the text's units; shares : shape (n_characters,)
+    """
+    parts = [(start, end, float(shares[start:end].sum())) for _, start, end in words]
     if not parts:
         return ()
     strongest = max(value for _, _, value in parts)

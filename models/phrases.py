@@ -72,15 +72,20 @@ class PhraseWeights:
         """Return logits, shape (n_texts, n_labels), each text by itself."""
         return np.asarray(self.matrix(texts) @ self.weights.astype(np.float64)) + self.bias
 
-    def contributions(self, text: str, *, label: int) -> list[tuple[Place, float]]:
-        """Return what each place adds to the label's logit; with the bias they sum to `score`."""
+    def contributions(self, text: str) -> tuple[list[Place], NDArray[np.float64]]:
+        """Return the places of known phrases and what each adds to the logits, shape (n_places, n_labels).
+
+        With the bias they sum to `score`.
+        """
         found = [(self.vocabulary[phrase], place) for phrase, place in phrases(text) if phrase in self.vocabulary]
         counts: dict[int, int] = {}
         for row, _ in found:
             counts[row] = counts.get(row, 0) + 1
         values = {row: (1.0 + np.log(count)) * float(self.idf[row]) for row, count in counts.items()}
         norm = float(np.sqrt(sum(value * value for value in values.values()))) or 1.0
-        return [(place, values[row] / counts[row] / norm * float(self.weights[row, label])) for row, place in found]
+        rows = [row for row, _ in found]
+        shares = np.array([values[row] / counts[row] / norm for row in rows])
+        return [place for _, place in found], shares[:, None] * self.weights[rows]
 
 
 def phrase_matrix(

@@ -144,7 +144,7 @@ def test_the_shares_of_characters_add_up_to_the_logit(classifier: ChatClassifier
     tokens = token_shares(own, weight=heads.weight, focus=heads.focus, resting=heads.resting)
     for label in (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE):
         place = LABELS.index(label)
-        shares = classifier._shares(member, utterance, tokens, place)
+        shares = classifier._shares(member, utterance, tokens)[:, place]
         constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.alone_shift[place]
         probability = classifier.score([[utterance]])[0][0].probabilities[label]
         assert shares.sum() + constant == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
@@ -209,7 +209,7 @@ def test_the_places_of_phrases_add_up_to_the_score() -> None:
     )
     score = weights.score([text])[0]
     for label in (0, 1):
-        added = sum(value for _, value in weights.contributions(text, label=label))
+        added = weights.contributions(text)[1][:, label].sum()
         assert added + weights.bias[label] == pytest.approx(score[label], abs=1e-5)
 
 
