@@ -19,6 +19,7 @@ from PIL import Image
 
 from models.case_file import CaseFile
 from models.domain import Case, Suggestion
+from models.vocabulary import Claim
 from serving.refusals import ModelAbsentError, ScoringBusyError
 
 _MOST_TOGETHER = 16
@@ -154,31 +155,31 @@ def _answer(request: _Request) -> Suggestion:
 
 
 def warm_up(suggester: SuggestsRulings) -> None:
-    """Score a made-up case, so that what loads at first use is loaded before the first real one."""
+    """Score a made-up case of each claim: what loads at first use, and what each claim has the rules asked, is there
+    before the first real case.
+    """
     moment = datetime(2026, 1, 1, tzinfo=UTC)
     drawn = io.BytesIO()
     Image.new("RGB", (64, 64), (127, 127, 127)).save(drawn, "PNG")
     photos = [
         {"photo_id": role, "role": role, "filed_by": by} for role, by in (("listing", "seller"), ("received", "buyer"))
     ]
-    case = Case.model_validate(
-        {
-            "case_id": "warm-up",
-            "platform": "other",
-            "opened_at": moment,
-            "claim": "damaged",
-            "requested": "refund",
-            "listing": {},
-            "order": {
-                "order_id": "warm-up",
-                "buyer_id": "buyer",
-                "seller_id": "seller",
-                "paid_minor": 1,
-                "currency": "CNY",
-                "goods_state": "received",
-            },
-            "chat": [{"message_id": "m1", "at": moment, "speaker": "buyer", "text": "收到就碎了 arrived broken"}],
-            "photos": photos,
-        }
-    )
-    suggester.suggest([CaseFile(case, {str(photo["photo_id"]): drawn.getvalue() for photo in photos})])
+    content = {
+        "case_id": "warm-up",
+        "platform": "other",
+        "opened_at": moment,
+        "requested": "refund",
+        "listing": {},
+        "order": {
+            "order_id": "warm-up",
+            "buyer_id": "buyer",
+            "seller_id": "seller",
+            "paid_minor": 1,
+            "currency": "CNY",
+            "goods_state": "received",
+        },
+        "chat": [{"message_id": "m1", "at": moment, "speaker": "buyer", "text": "收到就碎了 arrived broken"}],
+        "photos": photos,
+    }
+    shown = {str(photo["photo_id"]): drawn.getvalue() for photo in photos}
+    suggester.suggest([CaseFile(Case.model_validate({**content, "claim": claim}), shown) for claim in Claim])

@@ -3,6 +3,7 @@
 Knows nothing of what the settings are used for. Each is described for operators in docs/settings.md (tested).
 """
 
+import os
 from dataclasses import fields
 from pathlib import Path
 
@@ -57,7 +58,9 @@ class Settings(BaseSettings):
     webhook_timeout_s: float = Field(10, gt=0, description="Longest wait for the receiver's answer.")
     public_url: str | None = Field(None, pattern="^https?://", description="Address that browsers reach the desk at.")
     metrics_open: bool = Field(False, description="Whether strangers may read /metrics.")
-    scoring_threads: int = Field(1, ge=1, le=64, description="Turns at scoring at a time.")
+    scoring_threads: int = Field(
+        default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64, description="Turns at scoring at a time."
+    )
     scoring_wait_s: float = Field(60, gt=0, description="Longest wait for a scoring turn before answering 503.")
     scoring_budget_s: float = Field(1.0, ge=0, description="How long cases scored together should take at most.")
     backlog_dir: Path = Field(Path("var/backlogs"), description="Folder of the backlogs asked for over the API.")

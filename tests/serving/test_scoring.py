@@ -8,6 +8,7 @@ import pytest
 
 from models.case_file import CaseFile
 from models.domain import Suggestion
+from models.vocabulary import Claim
 from serving.refusals import ScoringBusyError
 from serving.scoring import Scoring, warm_up
 from tests.builders import build_case
@@ -98,7 +99,7 @@ def test_as_many_batches_run_at_a_time_as_there_are_turns() -> None:
         assert {answer.result(PATIENCE_S).case_id for answer in asked} == {"c0", "c1", "c2"}
 
 
-def test_warming_up_scores_a_case_with_both_kinds_of_photos() -> None:
+def test_warming_up_scores_a_case_of_each_claim_with_both_kinds_of_photos() -> None:
     seen: list[CaseFile] = []
 
     class Watching(Gated):
@@ -109,6 +110,5 @@ def test_warming_up_scores_a_case_with_both_kinds_of_photos() -> None:
     suggester = Watching()
     suggester.gate.set()
     warm_up(suggester)
-    (file,) = seen
-    assert set(file.photos) == {"listing", "received"}
-    assert file.case.chat
+    assert {file.case.claim for file in seen} == set(Claim)
+    assert all(set(file.photos) == {"listing", "received"} and file.case.chat for file in seen)
