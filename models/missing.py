@@ -21,7 +21,7 @@ from models.vocabulary import Claim, DocumentKind, Party, PhotoRole
 REQUESTS_FILE = Path(__file__).with_name("requests.yaml")
 _MIN_GAIN = 0.02
 _AT_MOST = 4
-_PHOTO_FILE = "photo_file:"
+PHOTO_FILE = "photo_file:"
 
 
 class _Present(Frozen):
@@ -79,7 +79,7 @@ def missing_evidence(
             text = RequestText(zh=request.zh, en=request.en)
             found.append(MissingEvidence(party=request.party, what=name, gain=min(1.0, gain), request_text=text))
     ranked = sorted(found, key=lambda item: (-item.gain, item.what))
-    return tuple(item for place, item in enumerate(ranked) if place < _AT_MOST or item.what.startswith(_PHOTO_FILE))
+    return tuple(item for place, item in enumerate(ranked) if place < _AT_MOST or item.what.startswith(PHOTO_FILE))
 
 
 def _with_answer(findings: Findings, name: str, request: EvidenceRequest) -> Findings:
@@ -94,7 +94,7 @@ def _absent_photo(photo: Photo) -> MissingEvidence:
         en=f"Photo {photo.photo_id} did not arrive or can't be opened; please upload it again.",
     )
     return MissingEvidence(
-        party=Party(photo.filed_by), what=f"{_PHOTO_FILE}{photo.photo_id}", gain=0.0, request_text=text
+        party=Party(photo.filed_by), what=f"{PHOTO_FILE}{photo.photo_id}", gain=0.0, request_text=text
     )
 
 

@@ -100,6 +100,11 @@ def score(
         + (f" at {rate:.1f} a second" if rate is not None else "")
         + f": {summary.safe} with one ruling left, {summary.n_abstained} without a suggestion."
     )
+    if summary.n_lacking_photos:
+        console.print(
+            f"[yellow]{summary.n_lacking_photos} cases scored without photos that are absent or damaged; "
+            "missing_evidence names them[/yellow]"
+        )
     if summary.n_refused:
         console.print(
             f"[yellow]{summary.n_refused} rows refused; {_plain(str(out / 'refused.jsonl'))} says why[/yellow]"

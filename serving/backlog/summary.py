@@ -11,10 +11,11 @@ from pyarrow import parquet
 from pydantic import AwareDatetime
 
 from models.domain import Frozen
+from models.missing import PHOTO_FILE
 from serving.backlog.manifest import RunManifest, SourceRecord
 from serving.backlog.writing import Part
 
-_COLUMNS = ["ruling", "abstain_reason", "calibrated_on", "prediction_set", "case"]
+_COLUMNS = ["ruling", "abstain_reason", "calibrated_on", "prediction_set", "missing_evidence", "case"]
 ABSTAINED = "abstained"
 
 
@@ -30,12 +31,14 @@ class Summary(Frozen):
 
     n_rows : rows read, each scored or refused; by_claim : per claim, cases by suggested ruling, "abstained" among them
     safe : cases whose prediction set holds one ruling
+    n_lacking_photos : cases of which a photo is absent or can't be read; their missing_evidence names it
     """
 
     n_rows: int
     n_scored: int
     n_abstained: int
     n_refused: int
+    n_lacking_photos: int
     safe: int
     by_ruling: dict[str, int]
     by_claim: dict[str, dict[str, int]]
@@ -52,7 +55,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
     """Return the summary of a complete run; paths : the files of `parts`"""
     by_claim: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()
-    calibrated_on, safe = None, 0
+    calibrated_on, safe, n_lacking_photos = None, 0, 0
     for path in paths:
         with parquet.ParquetFile(path) as file:
             rows = file.read(columns=_COLUMNS).to_pylist()
@@ -60,6 +63,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
             calibrated_on = row["calibrated_on"]
             by_claim.setdefault(row["case"]["claim"], Counter())[row["ruling"] or ABSTAINED] += 1
             reasons.update([row["abstain_reason"]] if row["abstain_reason"] else [])
+            n_lacking_photos += any(item["what"].startswith(PHOTO_FILE) for item in row["missing_evidence"])
             safe += row["ruling"] is not None and len(row["prediction_set"]) == 1
     by_ruling: Counter[str] = sum(by_claim.values(), Counter())
     refused: Counter[str] = Counter(refused.kind for part in parts for refused in part.refused)
@@ -69,6 +73,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
         n_scored=n_scored,
         n_abstained=by_ruling.pop(ABSTAINED, 0),
         n_refused=refused.total(),
+        n_lacking_photos=n_lacking_photos,
         safe=safe,
         by_ruling=_sorted(by_ruling),
         by_claim={claim: _sorted(counts) for claim, counts in sorted(by_claim.items())},

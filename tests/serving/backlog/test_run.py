@@ -154,7 +154,9 @@ def test_a_full_disk_is_said_and_the_same_command_goes_on(mixed: Path, tmp_path:
     assert _score(mixed, tmp_path / "out", pool).n_scored == 10
 
 
-def test_absent_and_damaged_photos_never_refuse_a_case(tmp_path: Path, pool: PoolEngine) -> None:
+def test_absent_and_damaged_photos_never_refuse_a_case_and_such_cases_are_counted(
+    tmp_path: Path, pool: PoolEngine
+) -> None:
     def photo(name: str, path: str | None) -> dict[str, Any]:
         return {"photo_id": name, "role": "received", "filed_by": "buyer", "path": path}
 
@@ -167,10 +169,15 @@ def test_absent_and_damaged_photos_never_refuse_a_case(tmp_path: Path, pool: Poo
     (tmp_path / "outside.jpg").write_bytes(DAMAGED)
     (folder / "link.jpg").symlink_to(tmp_path / "outside.jpg")
 
-    _score(write_lines(tmp_path / "cases.jsonl", [content]), tmp_path / "out", pool, photos_dir=folder)
+    whole = case_content(1, photos=[photo("p1", "here.jpg")])
+    backlog = write_lines(tmp_path / "cases.jsonl", [content, whole])
+    summary = _score(backlog, tmp_path / "out", pool, photos_dir=folder)
 
-    expected = build_suggester().suggest([case_file(content, {"p1": DAMAGED, "p5": UNREADABLE})], now=NOW)
-    assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "out")] == expected
+    files = [case_file(content, {"p1": DAMAGED, "p5": UNREADABLE}), case_file(whole, {"p1": DAMAGED})]
+    assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "out")] == build_suggester().suggest(
+        files, now=NOW
+    )
+    assert (summary.n_scored, summary.n_lacking_photos) == (2, 1)
 
 
 def test_a_backlog_and_its_photos_by_url_give_what_they_give_by_path(tmp_path: Path, pool: PoolEngine) -> None:
