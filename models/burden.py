@@ -34,9 +34,10 @@ def adjudicate(case: Case, pack: RulePack, holds: Truths, *, agreed: Ruling | No
     """Return what the rules order when exactly the propositions in `holds` are true.
 
     case : its claim, what is requested and the state of the goods are all that is read of it
-    agreed : the remedy both sides agreed on in the chat or the procedure, if any
+    agreed : the remedy both sides agreed on in the chat or the procedure, if any; it settles nothing where the goods
+        are said to be back already
     """
-    if agreed is not None:
+    if agreed is not None and case.claim != Claim.RETURN_NOT_REFUNDED:
         return _agreed_order(case, holds, agreed)
     if holds["seller_silent"]:
         return _upheld(case, holds, Ruling(case.requested))
@@ -81,7 +82,7 @@ def upheld_remedy(case: Case, holds: Truths) -> Ruling:
         return Ruling.PARTIAL_REFUND
     if case.claim == Claim.MISSING_ITEM and requested == Ruling.REFUND:
         return Ruling.PARTIAL_REFUND
-    if holds["impaired"] and case.order.goods_state == GoodsState.USED:
+    if holds["impaired"] and case.order.goods_state == GoodsState.USED and case.claim != Claim.COUNTERFEIT:
         return Ruling.PARTIAL_REFUND
     if holds["buyer_fault"] and holds["seller_admits"]:
         return Ruling.PARTIAL_REFUND
@@ -116,8 +117,6 @@ def _agreed_order(case: Case, holds: Truths, agreed: Ruling) -> Order:
     remedy = agreed
     if agreed == Ruling.REPLACE and not holds["replaceable"]:
         remedy = Ruling.RETURN_AND_REFUND
-    if case.claim == Claim.RETURN_NOT_REFUNDED:
-        return _upheld(case, holds, Ruling.REFUND) if holds["return_received"] else _dismissed(case)
     if holds["changed_mind"] and not holds["seller_admits"]:
         freight: Payer | None = "buyer" if remedy == Ruling.RETURN_AND_REFUND else None
         return Order(remedy, Responsible.BUYER, "buyer", freight)

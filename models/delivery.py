@@ -84,6 +84,10 @@ def delivery(evidence: CaseEvidence, cues: CueBook) -> Finding:
     against.append((admitted[0], 0.5 * admitted[1]))
     base = sign_off(evidence, cues).probability
     support: list[Weighted] = [(ref, max(base, 0.3 if event.by is None else 0.1))]
+    if evidence.case.claim == Claim.NOT_RECEIVED:
+        # Nobody uses up what never came.
+        used = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+        support += [(used[0], 0.6 * used[1]), *((item, 0.6) for item in _noted(evidence, cues, "redeemed")[:1])]
     support += [(item, 0.6) for item in _carrier_statements(evidence, filed_by="seller") if not trouble]
     return weigh(support, against)
 
@@ -109,6 +113,8 @@ def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
         ]
         if cues.has("consent_to_handing_over", event.note) and not denied:
             consent.append((ref, 0.85))
+        if cues.has("handed_to_forwarder", event.note):
+            consent.append((ref, 0.8))
         support += consent
         if denied or (cues.has("left_unattended", event.note) and not consent):
             against.append((ref, 0.6))
@@ -120,7 +126,7 @@ def sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
 def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
     """Return (ref, weight in [0, 1]): how soon after arrival the buyer first complained."""
     came = arrival(evidence)
-    complained = _first_complaint(evidence)
+    complained = first_complaint(evidence)
     if came is None or complained is None:
         return None, 0.4
     ref, at = complained
@@ -128,7 +134,8 @@ def promptness(evidence: CaseEvidence) -> tuple[str | None, float]:
     return ref, next((weight for limit, weight in _PROMPTNESS if hours <= limit), 0.25)
 
 
-def _first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
+def first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
+    """Return (ref, time) of the first complaint after arrival: a statement of the claim, or the application."""
     came = arrival(evidence)
     start = came[1].at if came else None
     claiming = {
@@ -178,7 +185,8 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
             for ref in evidence.refs_saying("misdelivered", by=side, cues=cues)[:1]
         ]
     last = f"logistics.{len(case.logistics) - 1}"
-    if arrival(evidence) is None and case.logistics and evidence.counts(last):
+    underway = case.logistics and not cues.has("never_handed_in", case.logistics[-1].note)
+    if arrival(evidence) is None and underway and evidence.counts(last):
         support.append((last, 0.6))
     blamed = evidence.strongest(StatementLabel.BLAMES_CARRIER, by=Speaker.SELLER)
     support.append((blamed[0], 0.2 * blamed[1]))
@@ -190,7 +198,10 @@ def carrier_caused(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 @read_once
 def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
-    """Find whether the buyer proves that the goods came back to the seller, to the address that was given."""
+    """Find whether the buyer proves that the goods came back to the seller, to the address that was given.
+
+    What goes back without a reason must come back unused.
+    """
     support: list[Weighted] = []
     against: list[Weighted] = []
     for place, event in enumerate(evidence.case.logistics):
@@ -206,5 +217,12 @@ def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
             support.append((ref, 0.2))
     support += [(ref, 0.4) for ref in _carrier_statements(evidence, filed_by="buyer")]
     against += [(photo.ref, 0.15) for photo in evidence.photos_of(PhotoRole.RETURNED, filed_by="seller")]
+    against += _used_before_return(evidence)
     against += [(ref, 0.75) for ref in evidence_default(evidence, by=Speaker.BUYER).supported_by]
     return weigh(support, against)
+
+
+def _used_before_return(evidence: CaseEvidence) -> list[Weighted]:
+    used = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+    no_reason = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
+    return [(used[0], 0.85 * used[1] * no_reason[1])]

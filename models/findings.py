@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from models.claim_window import owed
 from models.cues import CueBook, shipped_cues
 from models.delivery import carrier_caused, delivery, return_received, sign_off
 from models.evidence import CaseEvidence, Finding, read_once
@@ -94,15 +95,15 @@ def read_findings(evidence: CaseEvidence, *, no_reason_days: int = 7, cues: CueB
         "seller_admits": seller_admits(evidence),
         "buyer_fault": buyer_fault(evidence, book),
         "carrier_caused": carrier_caused(evidence, book),
-        "changed_mind": changed_mind(evidence),
+        "changed_mind": changed_mind(evidence, book),
         "part_only": part_only(evidence, book),
         "worthless_to_return": worthless_to_return(evidence, book),
         "replaceable": replaceable(evidence, book),
         "impaired": impaired(evidence, book),
         "keeps_goods": keeps_goods(evidence, book),
         "hidden_quality": hidden_quality(evidence, book),
-        "resending_promised": promise(evidence, book, "promise_of_resending"),
-        "breakage_covered": promise(evidence, book, "promise_of_breakage_cover"),
+        "resending_promised": owed(promise(evidence, book, "promise_of_resending"), evidence),
+        "breakage_covered": owed(promise(evidence, book, "promise_of_breakage_cover"), evidence),
     }
     return Findings(stated, agreements(evidence, book))
 

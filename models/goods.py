@@ -59,6 +59,8 @@ def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
         support.append(("order.paid_minor", 0.25))
     if _on_page(evidence, cues, "made_to_measure"):
         support.append(("listing.made_to_measure", 0.3))
+    if _on_page(evidence, cues, "intangible"):
+        support.append(("listing.intangible", 0.8))
     against: list[Weighted] = [("requested", 0.4)] if case.requested == "return_and_refund" else []
     worthless = weigh(support, against)
     # A buyer who asks to send back thinks it worth while; what is dangerous to send stays so.
@@ -123,6 +125,8 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
         days = max(days, _days_promised(case.listing.text))
     if _on_page(evidence, cues, "no_reason_return_excluded"):
         against.append(("listing.no_reason_return_excluded", 0.75))
+    if _on_page(evidence, cues, "intangible"):
+        against.append(("listing.intangible", 0.6))
     if case.order.goods_state == GoodsState.USED and evidence.counts("order.goods_state"):
         against.append(("order.goods_state", 0.85))
     ref, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)

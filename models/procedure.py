@@ -91,12 +91,14 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
             named.append((ref, 0.25))
     if not asked:
         return _named_unasked(evidence, named)
-    answered = [
-        ref
+    filings = [
+        (ref, cues.has("proof_pending", case.timeline[place].note))
         for ref, place in _events(evidence, ProcedureEventKind.EVIDENCE_FILED)
         if place > asked[-1][1] and case.timeline[place].by in ("buyer", "seller")
     ]
-    return weigh([*[(ref, 0.72) for ref, _ in asked[-1:]], *named[:2]], [(ref, 0.8) for ref in answered[:1]])
+    pending = [(ref, 0.6) for ref, still_to_come in filings if still_to_come]
+    answered = [(ref, 0.8) for ref, still_to_come in filings if not still_to_come and not pending]
+    return weigh([*[(ref, 0.72) for ref, _ in asked[-1:]], *pending, *named[:2]], answered[:1])
 
 
 def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:

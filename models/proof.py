@@ -4,9 +4,11 @@ The standard is a lay person's view. Rudeness, threats and pleas prove nothing; 
 """
 
 import re
+from datetime import timedelta
 
+from models.claim_window import too_late
 from models.cues import CueBook
-from models.delivery import carrier_caused, damage_noted, intact_noted, promptness
+from models.delivery import arrival, carrier_caused, damage_noted, first_complaint, intact_noted, promptness
 from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.procedure import evidence_default
 from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
@@ -27,6 +29,7 @@ _USE_IS_FAULT = {
     Claim.QUALITY_DEFECT: 0.55,
 }
 _LIKELY = 0.5
+_KEEPS = timedelta(days=7)
 _PROMPT = 0.75
 _QUOTED = re.compile(r"\d+(?:\.\d+)?\s?(?:[a-z%]{1,4}|[一-鿿]{1,2})|[一-鿿]{4}|[a-z]{4,} [a-z]{4,}", re.IGNORECASE)
 _OFFERS = (
@@ -88,12 +91,17 @@ def _after_complaint(evidence: CaseEvidence, ref: str | None) -> bool:
 
 
 @read_once
-def changed_mind(evidence: CaseEvidence) -> Finding:
-    """Find whether the buyer really no longer wants the goods."""
+def changed_mind(evidence: CaseEvidence, cues: CueBook) -> Finding:
+    """Find whether the buyer really no longer wants the goods, or ordered them by mistake."""
     if evidence.case.claim == Claim.CHANGE_OF_MIND:
         return Finding(1.0, ("claim",))
     ref, said = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
-    return weigh([(ref, 0.7 * said)])
+    support: list[Weighted] = [(ref, 0.7 * said)]
+    if evidence.case.claim == Claim.NOT_AS_DESCRIBED:
+        mistaken, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+        if mistaken in evidence.refs_saying("own_mistake", by=Speaker.BUYER, cues=cues):
+            support.append((mistaken, 0.7 * admitted))
+    return weigh(support)
 
 
 @read_once
@@ -175,6 +183,8 @@ def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     default = evidence_default(evidence, by=Speaker.BUYER)
     against += [(item, 0.75) for item in default.supported_by]
     against += [(item, 0.6) for item in intact_noted(evidence, cues)[:1]]
+    late = too_late(evidence)
+    against += [(item, late.probability) for item in late.supported_by]
     against += [(item, 0.25) for item, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="seller")]
     against += [
         (item, 0.4)
@@ -206,6 +216,9 @@ def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
         support += [(ref, 0.3) for ref in _quotes_page(evidence, cues)[:2]]
     fault = buyer_fault(evidence, cues)
     support += [(ref, 0.7 * fault.probability) for ref in fault.supported_by[:1]]
+    late = too_late(evidence)
+    support += [(ref, 0.8 * late.probability) for ref in late.supported_by]
+    support += _spoiled_later(evidence, cues)
     match = evidence.match
     if match is not None and evidence.case.claim == Claim.NOT_AS_DESCRIBED and evidence.counts(match.ref):
         support.append((match.ref, 0.3 * max(0.0, 0.5 - match.mismatch)))
@@ -214,6 +227,18 @@ def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
     default = evidence_default(evidence, by=Speaker.SELLER)
     against += [(ref, 0.9) for ref in default.supported_by]
     return weigh(support, against)
+
+
+def _spoiled_later(evidence: CaseEvidence, cues: CueBook) -> list[Weighted]:
+    """Return what shows that goods which don't keep were complained of long after they came."""
+    came, complained = arrival(evidence), first_complaint(evidence)
+    kept = evidence.case.claim == Claim.QUALITY_DEFECT and any(
+        evidence.counts(f"listing.{cue}") and cues.has(cue, evidence.case.listing.text)
+        for cue in ("perishable", "consumable")
+    )
+    if not kept or came is None or complained is None or complained[1] - came[1].at < _KEEPS:
+        return []
+    return [(complained[0], 0.5)]
 
 
 @read_once

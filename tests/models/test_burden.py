@@ -96,6 +96,21 @@ def test_outstanding_evidence_is_asked_for_only_while_nothing_is_agreed() -> Non
     assert _order("damaged", "evidence_outstanding", agreed=Ruling.REPLACE).ruling == Ruling.REPLACE
 
 
+def test_an_agreed_return_settles_nothing_once_the_goods_are_said_to_be_back() -> None:
+    agreed = Ruling.RETURN_AND_REFUND
+    outstanding = _order("return_not_refunded", "evidence_outstanding", "return_received", agreed=agreed)
+    assert outstanding.ruling == Ruling.REQUEST_EVIDENCE
+    assert _order("return_not_refunded", "return_received", agreed=agreed).ruling == Ruling.REFUND
+    assert _order("return_not_refunded", agreed=agreed).ruling == Ruling.DISMISS
+
+
+def test_having_used_a_counterfeit_takes_no_part_of_the_refund() -> None:
+    used = {"goods_state": "used"}
+    assert _order("counterfeit", "impaired", order=used).ruling == Ruling.RETURN_AND_REFUND
+    admitted = ("prima_facie", "impaired", "seller_admits")
+    assert _order("not_as_described", *admitted, order=used).ruling == Ruling.PARTIAL_REFUND
+
+
 def test_the_carrier_may_be_responsible_but_the_seller_answers() -> None:
     order = _order("damaged", "condition_at_sign_off", "carrier_caused", "worthless_to_return")
     assert (order.responsible, order.outbound_freight) == (Responsible.CARRIER, "seller")

@@ -49,6 +49,46 @@ def test_consent_in_the_record_makes_a_handing_over_proper(note: str) -> None:
     assert signed_off("locker", note) > 0.5
 
 
+def test_a_forwarder_named_as_the_address_is_the_buyers_choice() -> None:
+    assert signed_off("station", "深圳集运仓A区，收货码HK88231") > 0.5
+    assert signed_off("station", "菜鸟驿站") < 0.5
+
+
+def test_what_was_used_had_been_delivered() -> None:
+    def delivered(note: str | None, admitted: float = 0.0) -> float:
+        used = said("buyer", {StatementLabel.ADMITS_USE_OR_FAULT: admitted}, place=0)
+        case = build_case(claim="not_received", logistics=[leg("delivered", by="unknown", note=note)])
+        return delivery(build_evidence(case, used), CUES).probability
+
+    assert delivered("自动发货") < 0.5
+    assert delivered("自动发货，卡密已查看") > 0.6
+    assert delivered("自动发货", admitted=0.95) > 0.6
+
+
+def test_a_parcel_that_the_carrier_took_elsewhere_was_not_delivered() -> None:
+    astray = statement_of_the_carrier("seller", "因同名小区误投，件已无法找回，系统自动带出“本人签收”")
+    signed_for = travelled(signed("buyer"), claim="not_received")
+    with_statement = travelled(signed("buyer"), claim="not_received", documents=[astray])
+    assert delivery(with_statement, CUES).probability < 0.5 < delivery(signed_for, CUES).probability
+
+
+def test_a_label_alone_is_not_the_carriers_doing() -> None:
+    def caused(note: str | None) -> float:
+        return carrier_caused(travelled(leg("shipped", note=note), claim="not_received"), CUES).probability
+
+    assert caused("in transit to hub") > 0.5 > caused("label created, awaiting item")
+
+
+def test_what_goes_back_without_a_reason_must_be_unused() -> None:
+    def back(**labels: float) -> float:
+        spoken = said("buyer", {StatementLabel(label): p for label, p in labels.items()}, place=0)
+        case = build_case(claim="return_not_refunded", logistics=[leg("return_signed", by="unknown")])
+        return return_received(build_evidence(case, spoken), CUES).probability
+
+    assert back(admits_use_or_fault=0.95) > 0.8
+    assert back(admits_use_or_fault=0.95, changed_mind=0.95) < 0.4
+
+
 def test_consent_of_the_buyer_in_the_chat_counts_and_the_sellers_word_does_not() -> None:
     def chat(speaker: str) -> list[dict[str, Any]]:
         return [{"message_id": "m1", "at": hours(20), "speaker": speaker, "text": "放驿站就行"}]

@@ -34,6 +34,12 @@ def no_reason(evidence: CaseEvidence, *, days: int = 7) -> float:
     return no_reason_return_open(evidence, CUES, days=days).probability
 
 
+@pytest.mark.parametrize("title", ["Steam 激活码 秒发", "2 x festival day tickets, PDF"])
+def test_what_has_no_body_is_neither_sent_back_nor_returned_without_a_reason(title: str) -> None:
+    assert worthless_to_return(bought(title), CUES).probability > 0.7
+    assert no_reason(bought(title, claim="change_of_mind")) < no_reason(bought(claim="change_of_mind"))
+
+
 def test_the_page_is_read_whole() -> None:
     listing = {"title": "杯", "description": "白", "category": "tea_ware", "attributes": {"color": "red"}}
     text = build_case(listing=listing).listing.text

@@ -65,6 +65,13 @@ def test_evidence_asked_for_and_not_yet_filed_is_outstanding() -> None:
     assert outstanding(timeline=[asked, happened("evidence_filed", "buyer", at=70)]) < 0.5
 
 
+def test_a_report_still_to_come_leaves_the_evidence_outstanding() -> None:
+    asked = happened("evidence_requested", "platform", at=60)
+    sent = happened("evidence_filed", "buyer", at=70, note="检测机构收样回执，预计06-03出具报告")
+    assert outstanding(timeline=[asked, sent]) > 0.8
+    assert outstanding(timeline=[asked, happened("evidence_filed", "seller", at=65), sent]) > 0.8
+
+
 def test_nothing_is_outstanding_once_a_deadline_has_passed() -> None:
     timeline = [happened("evidence_requested", "platform", at=60), happened("deadline_missed", "buyer", at=90)]
     assert outstanding(timeline=timeline, chat=[message(0, "buyer", "我有视频")]) < 0.1

@@ -53,7 +53,7 @@ def test_without_evidence_nobody_has_proved_anything() -> None:
     for finding in (
         seller_admits(nothing),
         buyer_fault(nothing, CUES),
-        changed_mind(nothing),
+        changed_mind(nothing, CUES),
         prima_facie(nothing, CUES),
         condition_at_sign_off(nothing, CUES),
         explanation_or_rebuttal(nothing, CUES),
@@ -241,6 +241,17 @@ def test_only_the_buyer_files_an_inspection_report_for_themselves() -> None:
 
 
 def test_a_change_of_mind_is_taken_from_the_claim_or_the_buyers_words() -> None:
-    assert changed_mind(build_evidence(case(claim="change_of_mind"))).probability == 1
+    assert changed_mind(build_evidence(case(claim="change_of_mind")), CUES).probability == 1
     words = said("buyer", {StatementLabel.CHANGED_MIND: 0.9}, place=0)
-    assert changed_mind(build_evidence(case(claim="not_as_described"), words)).probability > 0.5
+    assert changed_mind(build_evidence(case(claim="not_as_described"), words), CUES).probability > 0.5
+
+
+def test_a_mismatch_that_the_buyer_ordered_by_mistake_is_a_change_of_mind() -> None:
+    def mind(text: str, claim: str = "not_as_described") -> float:
+        chat = [{"message_id": "m1", "at": hours(60), "speaker": "buyer", "text": text}]
+        words = said("buyer", {StatementLabel.ADMITS_USE_OR_FAULT: 0.9}, place=0)
+        return changed_mind(build_evidence(case(claim=claim, chat=chat), words), CUES).probability
+
+    assert mind("年款是我报错了") > 0.5
+    assert mind("我装上用了两天") < 0.1
+    assert mind("年款是我报错了", claim="damaged") < 0.1
