@@ -55,6 +55,7 @@ benchmark: setup
 
 bench-desk: setup
 	$(BIN)/python -m bench.desk
+	$(BIN)/python -m bench.export
 
 # Everything in docs/performance.md, about 20 minutes on two free cores; QUICK=1 takes a few, HUGE=1 an hour more.
 bench-speed: setup

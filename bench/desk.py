@@ -1,7 +1,8 @@
 """`python -m bench.desk`: the server's time from the decision key to the next case's page, with a long queue behind it.
 
 On SQLite and PostgreSQL, over the real application without a network: POST of the decision, then GET of the page it
-leads to. Cases are the samples with their photos under new ids, scored once. Writes docs/desk-speed.md.
+leads to. Cases are the samples with their photos under new ids, scored once. Writes docs/desk-speed.md down to the
+export.
 """
 
 import argparse
@@ -10,15 +11,13 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from fastapi.testclient import TestClient
 
-from bench.backlogs import ROOT
-from bench.desk_store import fill, scored_samples
-from bench.export import streams, table
+from bench.desk_store import EXPORTS, PAGE, fill, new_databases, scored_samples
 from bench.speed import machine
 from models.case_file import CaseFile
 from models.domain import Suggestion
@@ -27,10 +26,8 @@ from serving.house import House, build_house
 from serving.logs import configure_logs
 from serving.records import Role
 from serving.settings import Settings
-from tests.postgres import PostgresServer
 
 AIM_MS = 150
-_EXPORTED = (20_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -101,28 +98,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=50_000)
     parser.add_argument("--decisions", type=int, default=200)
-    parser.add_argument("--export", type=int, nargs="+", default=_EXPORTED, help="growing numbers of rows")
     arguments = parser.parse_args()
     configure_logs("error")
     told = machine()
     samples = scored_samples()
-    server = PostgresServer()
-    server.start()
-    rows, exports = "", ""
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            addresses: dict[str, Callable[[str], str]] = {
-                "sqlite": lambda name: f"sqlite:///{folder}/{name}.db",
-                "postgresql": lambda _: server.url(server.new_database()),
-            }
-            for database, address in addresses.items():
-                rows += measured(address("queue"), samples, n_cases=arguments.cases, n_decisions=arguments.decisions)
-                exports += table(database, list(streams(address("log"), Path(folder), samples, sizes=arguments.export)))
-                print(exports, flush=True)
-    finally:
-        server.remove()
-    text = _PAGE.format(**told, aim=AIM_MS, load_at_end=os.getloadavg()[0], rows=rows, exports=exports)
-    (ROOT / "docs" / "desk-speed.md").write_text(text, encoding="utf-8")
+    with new_databases() as databases:
+        rows = [
+            measured(url, samples, n_cases=arguments.cases, n_decisions=arguments.decisions)
+            for url in databases.values()
+        ]
+    text = _PAGE.format(**told, aim=AIM_MS, load_at_end=os.getloadavg()[0], rows="".join(rows))
+    _, mark, exports = PAGE.read_text(encoding="utf-8").partition(EXPORTS)
+    PAGE.write_text(text + mark + exports, encoding="utf-8")
 
 
 _PAGE = """# From the decision key to the next case
@@ -142,15 +129,7 @@ The goal: a median under {aim} ms.
 | database | waiting cases | decisions | median ms | 95th percentile ms | slowest ms | median CPU ms | reached |
 |---|---:|---:|---:|---:|---:|---:|---|
 {rows}
-## The export of every decision
-
-`GET /api/v1/decisions/export?format=csv` from a running `evidence-review serve` over the loopback, to one client that
-reads as fast as it can. Memory is the server's resident one, before each export and at most during it; one export goes
-before, so that what is loaded once is not counted. It must not grow with the rows.
-
-| database | rows | MB sent | first byte ms | whole s | MB before | MB at most |
-|---|---:|---:|---:|---:|---:|---:|
-{exports}"""
+"""
 
 
 if __name__ == "__main__":

@@ -5,6 +5,9 @@ Rows are as intake, worker and desk leave them. Measures nothing.
 
 import itertools
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from bench.backlogs import ROOT
@@ -18,8 +21,12 @@ from serving.records import User
 from serving.store import order, precedents
 from serving.store.cases import keep_photo
 from serving.tables import case_photos, case_versions, cases, decision_events, suggestions
+from tests.postgres import PostgresServer
 
 SAMPLES = ROOT / "datasets" / "samples" / "cases.jsonl"
+PAGE = ROOT / "docs" / "desk-speed.md"
+EXPORTS = "## The export of every decision\n"
+"""Where that page's second part begins; each part is measured and written by itself."""
 _AT_A_TIME = 2_000
 _PARTS = (
     (cases, "cases"),
@@ -27,6 +34,18 @@ _PARTS = (
     (case_photos, "photos"),
     (suggestions, "suggestions"),
 )
+
+
+@contextmanager
+def new_databases() -> Iterator[dict[str, str]]:
+    """Yield the addresses of an empty SQLite database and of one on a PostgreSQL server of its own."""
+    server = PostgresServer()
+    server.start()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            yield {"sqlite": f"sqlite:///{folder}/review.db", "postgresql": server.url(server.new_database())}
+    finally:
+        server.remove()
 
 
 def scored_samples() -> list[tuple[CaseFile, Suggestion]]:

@@ -1,9 +1,13 @@
-"""What streaming every decision costs the running service: time, the first byte, and the memory of its process.
+"""`python -m bench.export`: what streaming every decision costs the running service, in time and in its memory.
 
-`evidence-review serve` runs in a process of its own; rows are decisions of as many cases. Knows nothing of the page.
+`evidence-review serve` runs in a process of its own; rows are decisions of as many cases. Writes the
+export's part of docs/desk-speed.md.
 """
 
+import argparse
+import os
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -11,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bounded import peak_mb
-from bench.desk_store import fill_decisions
+from bench.desk_store import EXPORTS, PAGE, fill_decisions, new_databases, scored_samples
 from bench.service import free_port, running
+from bench.speed import machine
 from models.case_file import CaseFile
 from models.domain import Suggestion
 from serving.house import build_house
+from serving.logs import configure_logs
 from serving.records import Role
 from serving.settings import Settings
 
@@ -94,3 +100,33 @@ def table(database: str, measured: list[Stream]) -> str:
         f"{one.before_mb:.0f} | {one.peak_mb:.0f} |\n"
         for one in measured
     )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, nargs="+", default=(20_000, 100_000), help="growing numbers of rows")
+    arguments = parser.parse_args()
+    configure_logs("error")
+    told, samples, rows = machine(), scored_samples(), ""
+    with new_databases() as databases, tempfile.TemporaryDirectory() as folder:
+        for database, url in databases.items():
+            rows += table(database, list(streams(url, Path(folder), samples, sizes=tuple(arguments.rows))))
+    before, _, _ = PAGE.read_text(encoding="utf-8").partition(EXPORTS)
+    text = _PART.format(**told, load_at_end=os.getloadavg()[0], rows=rows)
+    PAGE.write_text(before.rstrip() + "\n\n" + EXPORTS + text, encoding="utf-8")
+
+
+_PART = """
+Written on {measured_at}. Machine: {cpu}, {cores} cores, load average {load_at_start:.1f} at the start and
+{load_at_end:.1f} at the end.
+`GET /api/v1/decisions/export?format=csv` from a running `evidence-review serve` over the loopback, to one client that
+reads as fast as it can. Memory is the server's resident one, before each export and at most during it; one export goes
+before, so that what is loaded once is not counted. It must not grow with the rows.
+
+| database | rows | MB sent | first byte ms | whole s | MB before | MB at most |
+|---|---:|---:|---:|---:|---:|---:|
+{rows}"""
+
+
+if __name__ == "__main__":
+    main()

@@ -15,6 +15,7 @@ from serving.records import CaseView
 from serving.web.contradictions import contradictions
 from serving.words import Words, moment, money, percent
 
+_QUOTED = 16
 _ACCOUNTS = ("buyer_statement", "seller_statement")
 
 
@@ -66,7 +67,8 @@ class FactWords:
 
     def words(self, piece: Evidence) -> str:
         if isinstance(piece, StatementEvidence):
-            return f"{self._speaker(piece.ref)}{self.t('label.' + piece.label)} ({piece.ref})"
+            where = "" if piece.ref in _ACCOUNTS else f" ({piece.ref})"
+            return f"{self._speaker(piece.ref)}{self.t('label.' + piece.label)}{where}"
         if isinstance(piece, ListingMatchEvidence):
             return f"{self.t('label.' + piece.label)} ({' / '.join(piece.ref)})"
         if isinstance(piece, FactEvidence):
@@ -87,9 +89,6 @@ class FactWords:
     def percent(self, probability: float) -> str:
         return percent(probability)
 
-    def effect(self, effect: float) -> str:
-        return f"{effect * 100:+.0f}"
-
     def _speaker(self, ref: str) -> str:
         if ref in _ACCOUNTS:
             return self.t("case." + ref) + ": "
@@ -109,6 +108,10 @@ class FactWords:
         photo = next((item for item in self.case.photos if item.photo_id == piece.ref), None)
         if photo is not None:
             return f"{self.t(f'party.{photo.filed_by}')}: {self.t(f'role.{photo.role}')} ({photo.photo_id})"
+        message = next((item for item in self.case.chat if item.message_id == piece.ref), None)
+        if message is not None:
+            quoted = message.text if len(message.text) <= _QUOTED else f"{message.text[:_QUOTED]}…"
+            return f"{self._speaker(piece.ref)}“{quoted}” ({piece.ref})"
         return self.t(f"fact.{piece.label}")
 
 

@@ -25,15 +25,26 @@ _PAYERS = ("buyer", "seller", "carrier")
 
 @dataclass(frozen=True)
 class Offered:
-    """What the form holds. orders : by ruling, in words; asks : what may be asked for, the likeliest to settle first"""
+    """What the form holds. orders : by ruling, in words. The rest are choices as (value, words), the default first.
+
+    asks : what may be asked for, the likeliest to settle the case first
+    """
 
     orders: dict[Ruling, str]
-    asks: tuple[PossibleAsk, ...]
+    asks: tuple[tuple[str, str], ...]
+    payers: tuple[tuple[str, str], ...]
+    responsibles: tuple[tuple[str, str], ...]
 
 
 def offered(view: CaseView, t: Words) -> Offered:
+    possible = tuple((ask.what, _in_words(ask, t)) for ask in asks(view.case, suggestion=view.suggestion))
+    orders = {ruling: _order(view, ruling, t) for ruling in Ruling}
+    orders[Ruling.REQUEST_EVIDENCE] = possible[0][1] if possible else ""
     return Offered(
-        orders={ruling: _order(view, ruling, t) for ruling in Ruling}, asks=asks(view.case, suggestion=view.suggestion)
+        orders=orders,
+        asks=possible,
+        payers=(*((payer, t(f"party.{payer}")) for payer in _PAYERS), ("none", "—")),
+        responsibles=tuple((who, t(f"responsible.{who}")) for who in Responsible),
     )
 
 
@@ -65,12 +76,13 @@ def draft_of(fields: dict[str, str], view: CaseView, t: Words, *, reason_require
     )
 
 
+def _in_words(ask: PossibleAsk, t: Words) -> str:
+    return f"{t(f'party.{ask.party}')}{t.colon}{t('missing.' + ask.what.partition(':')[0])}"
+
+
 def _order(view: CaseView, ruling: Ruling, t: Words) -> str:
-    if ruling == Ruling.REQUEST_EVIDENCE:
-        first = next(iter(asks(view.case, suggestion=view.suggestion)), None)
-        return t("suggestion.ask_from").format(party=t(f"party.{first.party}")) if first else ""
     order = composed(view.case, ruling, suggestion=view.suggestion)
-    said = [t(f"responsible.{order.responsible}")]
+    said = [t("decide.fault").format(who=t(f"responsible.{order.responsible}"))]
     if order.remedy.refund_minor is not None:
         said.append(money(order.remedy.refund_minor, view.case.order.currency))
     elif ruling == Ruling.PARTIAL_REFUND:

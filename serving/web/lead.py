@@ -14,7 +14,7 @@ from serving.house import House
 from serving.records import Person, QueueFilter, Role
 from serving.refusals import UnknownError
 from serving.web.rendering import Fields, render, words_for
-from serving.words import moment, percent
+from serving.words import percent
 
 router = APIRouter(include_in_schema=False)
 _DAYS = 90
@@ -91,7 +91,6 @@ def show_decisions(
         export_query=urlencode({name: value for name, value in asked.items() if value}),
         claims=list(Claim),
         platforms=list(Platform),
-        moment=moment,
     )
 
 
@@ -123,6 +122,5 @@ def _page(
         ],
         claims=list(Claim),
         platforms=list(Platform),
-        moment=moment,
         percent=percent,
     )

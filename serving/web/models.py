@@ -13,7 +13,7 @@ from serving.model_records import DriftedFeature, PromotionDraft, RollbackDraft
 from serving.records import Person, Role
 from serving.refusals import ChampionMovedError, RetrainingUnderWayError, UnknownError
 from serving.web.rendering import Fields, render, words_for
-from serving.words import Words, moment, percent
+from serving.words import Words, percent
 
 router = APIRouter(prefix="/models", include_in_schema=False)
 _KEEPERS = (Role.LEAD, Role.ENGINEER)
@@ -130,6 +130,5 @@ def _page(request: Request, house: House, person: Person, *, notice: str = "", s
         open_retraining=next((one for one in newest if one.state in ("waiting", "running")), None),
         retrainings=newest,
         keeps=person.user.role in _KEEPERS,
-        moment=moment,
         percent=percent,
     )

@@ -16,9 +16,10 @@ from serving.house import House
 from serving.records import CaseKey, CaseStatus, Order, Person, QueueFilter, QueueRow, Role, User
 from serving.refusals import LoadCapError
 from serving.saved_views import filters_of
+from serving.web.decision_form import REASONS
 from serving.web.flash import last_decided
 from serving.web.rendering import LANGUAGE_COOKIE, Fields, render, words_for
-from serving.words import LANGUAGES, Words, moment, money, percent
+from serving.words import LANGUAGES, Words, money
 
 PAGE_SIZE = 50
 _A_YEAR_S = 365 * 24 * 3600
@@ -132,13 +133,12 @@ def case_path(key: CaseKey) -> str:
 @router.post("/views")
 def keep_view(house: HouseDep, person: PageReader, fields: Fields) -> Response:
     """Save the filters on screen under a name, or delete a saved view."""
-    name = fields.get("name", "").strip()
+    name, asked = fields.get("name", "").strip(), urlencode(list(filters_of(fields.get("query", "")).items()))
     if fields.get("delete"):
         house.store.desk.drop_preference(fields["delete"], of=person.user, kind="view")
     else:
-        asked = urlencode(list(filters_of(fields.get("query", "")).items()))
         house.store.desk.keep_preference(name, asked, of=person.user, kind="view")
-    return RedirectResponse("/", status_code=303)
+    return RedirectResponse(f"/?{asked}" if asked else "/", status_code=303)
 
 
 @router.get("/shortcuts")
@@ -162,7 +162,9 @@ def _shortcuts_page(
     request: Request, house: House, person: Person, *, notice: str = "", status_code: int = 200
 ) -> HTMLResponse:
     keys = shortcuts.chosen(house.store.desk.preferences(of=person.user, kind="shortcut"))
-    return render(request, "shortcuts.html", person=person, status_code=status_code, keys=keys, notice=notice)
+    return render(
+        request, "shortcuts.html", person=person, status_code=status_code, keys=keys, notice=notice, reasons=REASONS
+    )
 
 
 def _row(row: QueueRow, t: Words, now: datetime, *, scores: bool) -> dict[str, object]:
@@ -173,15 +175,10 @@ def _row(row: QueueRow, t: Words, now: datetime, *, scores: bool) -> dict[str, o
         "claim": row.claim,
         "requested": row.requested,
         "amount": money(row.paid_minor, row.currency),
-        "opened_at": f"{moment(row.opened_at.astimezone(UTC))} UTC",
         "due": time_left(row.due_at, now, t),
         "overdue": row.due_at is not None and row.due_at < now,
         "by_itself": t(f"clock.{row.clock.split(':')[-1]}") if row.clock else "",
-        "ruling": row.ruling,
-        "hidden": row.hidden,
-        "abstained": row.confidence is not None and row.ruling is None,
-        "confidence": percent(row.confidence) if row.confidence is not None else "",
-        "state": row.suggestion_state if scores else "none",
+        "state": "hidden" if row.hidden else row.suggestion_state if scores else "none",
         "status": row.status,
         "held_by": row.held_by,
         "assigned_to": row.assigned_to,

@@ -1,5 +1,6 @@
 """How pages are rendered and forms read: the visitor's language, the CSRF token, no caching. Knows no page."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs
@@ -7,10 +8,11 @@ from urllib.parse import parse_qs
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
+from markupsafe import Markup
 
 from serving.deps import MaybePerson, read_body
 from serving.records import Person, Role
-from serving.words import Words, language_of, words
+from serving.words import Words, language_of, moment, words
 
 LANGUAGE_COOKIE = "evidence_review_language"
 _MAX_FORM_BYTES = 100_000
@@ -31,6 +33,12 @@ def words_for(request: Request) -> Words:
     return words(language_of(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
 
 
+def when(at: datetime) -> Markup:
+    """Return a time of ours in UTC; the page's script says it in the reader's own zone."""
+    utc = at.astimezone(UTC)
+    return Markup('<time datetime="{}" data-local>{} UTC</time>').format(utc.isoformat(), moment(utc))
+
+
 def render(
     request: Request, name: str, *, person: Person | None, status_code: int = 200, **context: object
 ) -> HTMLResponse:
@@ -39,6 +47,7 @@ def render(
     role = person.user.role if person else None
     shared = {
         "t": t,
+        "when": when,
         "language": t.language,
         "user": person.user if person else None,
         "csrf_token": person.csrf_token if person else "",

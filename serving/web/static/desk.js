@@ -1,5 +1,7 @@
 // The desk's page: keys, live state, photo viewer, labels and regions. Reading and deciding work without it, by plain forms.
 import { listen } from "./keys.js";
+import { readLocally } from "./times.js";
+import { keepPlaces } from "./places.js";
 import { watch } from "./watch.js";
 import { openViewer, prepareHeat, toggleHeat } from "./viewer.js";
 import { openDrawer, openLabeler, prepareCorrections } from "./corrections.js";
@@ -55,29 +57,49 @@ const actions = {
   correct: correctPiece,
   label: openLabeler,
   region: openDrawer,
-  viewer: openViewer,
+  viewer: () => openViewer(),
   heat: toggleHeat,
   reload: () => document.querySelector("#live a")?.click(),
   help: () => document.getElementById("help")?.toggleAttribute("open"),
-  skip: () => {
-    const aside = document.querySelector("details.aside");
-    aside?.setAttribute("open", "");
-    aside?.querySelector("input[name=reason]")?.focus();
-  },
+  skip: () => document.querySelector("details.aside")?.toggleAttribute("open"),
 };
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-action]");
   if (button && button.tagName === "BUTTON" && button.type === "button") actions[button.dataset.action]?.();
-  const link = event.target.closest(".piece a[href^='#']");
-  if (link) cameFrom = link.closest(".piece");
+  const link = event.target.closest("main a[href^='#']");
+  if (link) cameFrom = link.closest("[tabindex]");
+  const frame = event.target.closest("a.frame[data-photo]");
+  if (frame && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
+    event.preventDefault();
+    openViewer(frame);
+  }
+});
+
+const pops = [...document.querySelectorAll("details.pop")];
+for (const pop of pops) {
+  pop.addEventListener("toggle", () => {
+    if (!pop.open) return;
+    for (const other of pops) other.open = other === pop;
+    pop.querySelector("input[name=reason]")?.focus();
+  });
+}
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || event.isComposing || event.keyCode === 229) return;
+  for (const pop of pops) pop.open = false;
 });
 
 for (const form of document.querySelectorAll("form.decide")) {
   form.addEventListener("submit", (event) => {
-    if (form.dataset.sent) event.preventDefault();
-    form.dataset.sent = "1";
+    const unready = document.getElementById("unready");
+    const given = form.elements.reason.value || form.elements.note.value.trim();
+    if ("reasonRequired" in form.dataset && !given) {
+      unready.textContent = unready.dataset.words;
+      event.preventDefault();
+    } else if (form.dataset.sent) event.preventDefault();
+    else form.dataset.sent = "1";
   });
+  form.addEventListener("change", () => (document.getElementById("unready").textContent = ""));
 }
 
 for (const field of document.querySelectorAll("[data-captures-key]")) {
@@ -88,7 +110,18 @@ for (const field of document.querySelectorAll("[data-captures-key]")) {
   });
 }
 
+/** Begin at the evidence, so that arrows and Page Down scroll it at once. */
+function arrive(evidence) {
+  if (!evidence || document.activeElement !== document.body) return;
+  evidence.classList.add("arrived");
+  evidence.addEventListener("blur", () => evidence.classList.remove("arrived"), { once: true });
+  evidence.focus({ preventScroll: true });
+}
+
 listen(actions);
 prepareHeat();
 prepareCorrections();
+keepPlaces();
+readLocally();
+arrive(document.getElementById("evidence"));
 watch(document.getElementById("live"));

@@ -1,5 +1,6 @@
 // Shortcuts by the key's place (event.code), never while an input method composes, never inside fields.
 const WRITES = new Set(["TEXTAREA", "SELECT"]);
+const IN_VIEWER = new Set(["viewer", "heat"]);
 const HARMLESS = new Set(["radio", "checkbox", "button", "submit"]);
 
 function isWriting(target) {
@@ -18,10 +19,10 @@ export function listen(actions) {
       return;
     }
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || isWriting(event.target)) return;
-    if (document.querySelector("dialog[open]")) return;
     const element = document.querySelector(`[data-code="${CSS.escape(event.code)}"]`);
     const action = element?.dataset.action ?? named.get(event.code);
-    if (!action) return;
+    const dialog = document.querySelector("dialog[open]");
+    if (!action || (dialog && !(dialog.id === "viewer" && IN_VIEWER.has(action)))) return;
     event.preventDefault();
     if (actions[action]) actions[action]();
     else element?.click();

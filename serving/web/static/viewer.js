@@ -2,105 +2,109 @@
 const state = { zoom: 1, x: 0, y: 0 };
 const dialog = document.getElementById("viewer");
 const panes = dialog ? [...dialog.querySelectorAll(".pane")] : [];
+const frames = () => [...document.querySelectorAll("a.frame[data-photo]")];
 
-function place() {
+function place(change = {}) {
+  Object.assign(state, change);
+  state.zoom = Math.min(12, Math.max(1, state.zoom));
   for (const pane of panes) {
-    const image = pane.querySelector("img");
-    image.style.transform = `translate(${state.x}px, ${state.y}px) scale(${state.zoom})`;
+    pane.firstElementChild.style.transform = `translate(${state.x}px, ${state.y}px) scale(${state.zoom})`;
   }
 }
 
-function fill(select, wanted) {
-  const frames = [...document.querySelectorAll("a.frame[data-photo]")];
-  select.replaceChildren(
-    ...frames.map((frame) => {
-      const option = document.createElement("option");
-      option.value = frame.getAttribute("href");
-      option.textContent = frame.querySelector("img").alt;
-      option.selected = frame === wanted;
-      return option;
-    }),
-  );
+/** The lens is as large as the photo is shown, so that the heat map lies on the photo and not on the pane. */
+function fit(pane) {
+  const [lens, image] = [pane.firstElementChild, pane.querySelector("img")];
+  const scale = Math.min(pane.clientWidth / image.naturalWidth, pane.clientHeight / image.naturalHeight);
+  if (!Number.isFinite(scale)) return;
+  lens.style.width = `${image.naturalWidth * scale}px`;
+  lens.style.height = `${image.naturalHeight * scale}px`;
 }
 
-export function openViewer() {
-  if (!dialog || dialog.open) return;
-  const frames = [...document.querySelectorAll("a.frame[data-photo]")];
-  if (!frames.length) return;
-  const left = frames.find((frame) => frame.dataset.side === "listing") ?? frames[0];
-  const right = frames.find((frame) => frame.dataset.side === "filed") ?? frames.at(-1);
-  const selects = [document.getElementById("left-photo"), document.getElementById("right-photo")];
-  fill(selects[0], left);
-  fill(selects[1], right);
-  selects.forEach((select, n) => {
-    const show = () => {
-      const image = panes[n].querySelector("img");
-      image.src = select.value;
-      image.alt = select.selectedOptions[0]?.textContent ?? "";
-    };
-    select.onchange = show;
-    show();
-  });
-  place();
+function choose(select, pane, wanted) {
+  select.replaceChildren(
+    ...frames().map((frame) => new Option(frame.querySelector("img").alt, frame.dataset.photo, false, frame === wanted)),
+  );
+  select.onchange = () => {
+    const frame = frames().find((one) => one.dataset.photo === select.value);
+    const image = pane.querySelector("img");
+    pane.querySelector(".heat")?.remove();
+    pane.firstElementChild.dataset.heat = frame.dataset.heat ?? "";
+    image.onload = () => fit(pane);
+    image.src = frame.href;
+    image.alt = frame.querySelector("img").alt;
+    renew();
+  };
+  select.onchange();
+}
+
+/** Open the viewer; `shown`, a frame that was clicked, is on its own side. */
+export function openViewer(shown) {
+  if (!dialog || !frames().length) return;
+  if (dialog.open) return dialog.close();
+  const of = (side) => (shown?.dataset.side === side ? shown : frames().find((frame) => frame.dataset.side === side));
   dialog.showModal();
+  choose(document.getElementById("left-photo"), panes[0], of("listing") ?? frames()[0]);
+  choose(document.getElementById("right-photo"), panes[1], of("filed") ?? frames().at(-1));
+  place();
   panes[0].focus();
 }
 
+const moves = {
+  ArrowLeft: () => ({ x: state.x + 40 }),
+  ArrowRight: () => ({ x: state.x - 40 }),
+  ArrowUp: () => ({ y: state.y + 40 }),
+  ArrowDown: () => ({ y: state.y - 40 }),
+  Equal: () => ({ zoom: state.zoom * 1.2 }),
+  NumpadAdd: () => ({ zoom: state.zoom * 1.2 }),
+  Minus: () => ({ zoom: state.zoom / 1.2 }),
+  NumpadSubtract: () => ({ zoom: state.zoom / 1.2 }),
+  Digit0: () => ({ zoom: 1, x: 0, y: 0 }),
+};
+
 if (dialog) {
-  dialog.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    state.zoom = Math.min(12, Math.max(1, state.zoom * (event.deltaY < 0 ? 1.2 : 1 / 1.2)));
-    place();
-  }, { passive: false });
   for (const pane of panes) {
+    pane.addEventListener("wheel", (event) => {
+      event.preventDefault();
+      place({ zoom: state.zoom * (event.deltaY < 0 ? 1.2 : 1 / 1.2) });
+    }, { passive: false });
     pane.addEventListener("pointerdown", (event) => pane.setPointerCapture(event.pointerId));
     pane.addEventListener("pointermove", (event) => {
-      if (!event.buttons) return;
-      state.x += event.movementX;
-      state.y += event.movementY;
-      place();
+      if (event.buttons) place({ x: state.x + event.movementX, y: state.y + event.movementY });
     });
+    new ResizeObserver(() => fit(pane)).observe(pane);
   }
   dialog.addEventListener("keydown", (event) => {
-    if (event.isComposing || event.keyCode === 229 || event.target.tagName === "SELECT") return;
-    const moves = { ArrowLeft: [40, 0], ArrowRight: [-40, 0], ArrowUp: [0, 40], ArrowDown: [0, -40] };
-    if (moves[event.code]) [state.x, state.y] = [state.x + moves[event.code][0], state.y + moves[event.code][1]];
-    else if (event.code === "Equal" || event.code === "NumpadAdd") state.zoom = Math.min(12, state.zoom * 1.2);
-    else if (event.code === "Minus" || event.code === "NumpadSubtract") state.zoom = Math.max(1, state.zoom / 1.2);
-    else if (event.code === "Digit0") Object.assign(state, { zoom: 1, x: 0, y: 0 });
-    else return;
+    if (event.isComposing || event.keyCode === 229 || event.target.tagName === "SELECT" || !moves[event.code]) return;
     event.preventDefault();
-    place();
+    place(moves[event.code]());
   });
   dialog.addEventListener("click", (event) => {
     const button = event.target.closest("[data-viewer]");
     if (button?.dataset.viewer === "close") dialog.close();
-    if (button?.dataset.viewer === "reset") {
-      Object.assign(state, { zoom: 1, x: 0, y: 0 });
-      place();
-    }
+    if (button?.dataset.viewer === "reset") place(moves.Digit0());
   });
 }
 
+/** Photos are shown as they are until the heat map is asked for; then it stays on until it is switched off. */
 export function prepareHeat() {
-  document.body.classList.toggle("no-heat", sessionStorage.getItem("heat") === "off");
+  document.body.classList.toggle("with-heat", sessionStorage.getItem("heat") === "on");
   renew();
 }
 
 export function toggleHeat() {
-  const off = document.body.classList.toggle("no-heat");
-  sessionStorage.setItem("heat", off ? "off" : "on");
-  renew();
+  sessionStorage.setItem("heat", document.body.classList.contains("with-heat") ? "off" : "on");
+  prepareHeat();
 }
 
 function renew() {
-  const off = document.body.classList.contains("no-heat");
-  for (const frame of off ? [] : document.querySelectorAll("a.frame[data-heat]")) {
+  const on = document.body.classList.contains("with-heat");
+  for (const frame of on ? document.querySelectorAll("[data-heat]:not([data-heat=''])") : []) {
     if (frame.querySelector(".heat")) continue;
-    const image = Object.assign(document.createElement("img"), { className: "heat", alt: "", loading: "lazy" });
+    const image = Object.assign(document.createElement("img"), { className: "heat", alt: "", draggable: false });
     image.onerror = () => image.remove();
     image.src = frame.dataset.heat;
     frame.append(image);
   }
-  document.querySelector("[data-action=heat]")?.setAttribute("aria-pressed", String(!off));
+  for (const button of document.querySelectorAll("[data-action=heat]")) button.setAttribute("aria-pressed", String(on));
 }

@@ -11,8 +11,7 @@ export function watch(box) {
     if (link) {
       const anchor = document.createElement("a");
       anchor.href = link;
-      anchor.textContent = "↻";
-      anchor.setAttribute("aria-label", text);
+      anchor.textContent = box.dataset.see;
       box.append(anchor);
     }
     box.hidden = false;
@@ -31,7 +30,7 @@ export function watch(box) {
     const again = `${location.pathname}?seen=${box.dataset.version}`;
     if (now.changed) say(box.dataset.changed, again);
     else if (now.status !== box.dataset.status) say(box.dataset.decided, again);
-    else if (now.held_by) say(box.dataset.heldText.replace("{name}", now.held_by), again);
+    else if (now.held_by && now.held_by !== box.dataset.heldBy) say(box.dataset.heldText.replace("{name}", now.held_by), again);
   }
 
   setInterval(look, LOOK_MS);

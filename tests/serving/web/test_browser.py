@@ -159,7 +159,7 @@ def test_new_evidence_is_announced_on_the_open_page_and_marked_after(
     with page.expect_navigation():
         page.keyboard.press("g")
     expect(page.locator("#m-m2.new")).to_have_count(1)
-    expect(page.locator("p.notice").first).to_contain_text("新消息 1 条、照片 1 张")
+    expect(page.locator("p.notice").first).to_contain_text("新消息 1 条 新照片 1 张")
 
 
 def test_a_reason_leads_to_its_evidence_and_back_and_is_corrected_in_two_keys(
@@ -243,7 +243,7 @@ def test_two_photos_share_one_zoom(signed_in_page: OpenPage, scoring_house: Hous
     page.keyboard.press("v")
     page.keyboard.press("=")
     page.keyboard.press("ArrowLeft")
-    left, right = page.locator(".pane img").evaluate_all("images => images.map(image => image.style.transform)")
+    left, right = page.locator(".lens").evaluate_all("all => all.map(lens => lens.style.transform)")
     assert left == right == "translate(40px, 0px) scale(1.2)"
     page.keyboard.press("Escape")
     assert not page.locator("#viewer").is_visible()

@@ -93,9 +93,9 @@ def test_facts_are_said_in_the_language_of_the_page() -> None:
     assert en.words(fact("documents.d1")) == "Seller: video"
     assert zh.words(fact("order.goods_state", "goods_used")) == "货物已使用"
     assert en.words(_piece()) == "Buyer: claims damage (m1)"
+    assert zh.words(fact("m1", "message")) == "买家: “碎了” (m1)"
     match = ListingMatchEvidence(ref=("p0", "p1"), label="match", probability=0.1, effect=0, favours=Party.SELLER)
     assert zh.words(match) == "与页面照片相符 (p0 / p1)"
-    assert en.effect(-0.034) == "-3"
 
 
 def test_money_shows_its_currency() -> None:
