@@ -37,19 +37,24 @@ _MIN_UNITS = 3
 
 _KINDS = (
     "Street|St|Road|Rd|Avenue|Ave|Lane|Ln|Drive|Dr|Court|Ct|Boulevard|Blvd|Way|Place|Pl|Terrace|Square|Sq|Close|"
-    "Crescent|Parkway|Pkwy|Highway|Hwy|Loop|Row|Gardens|Kingsway"
+    "Crescent|Parkway|Pkwy|Highway|Hwy|Loop|Row|Gardens|Grove|Mews|Alley|Circle|Trail|Kingsway"
 )
-_ROOM = r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|#)\.?\s?#?[\w-]{1,6}"
+_ROOM = r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Lot|#)\.?\s?#?[\w-]{1,6}"
 _TOWN = r"(?:,\s*#[\w-]{1,6})?(?:,\s*[A-Z][A-Za-z.]{1,20}(?: [A-Z][a-z.]{1,20}){0,2}){0,2}"
-_POSTCODE = r"(?:,?\s+[A-Z]{2}(?:\s+\d{5}(?:-\d{4})?)?\b|,?\s+[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b|,?\s+\d{4,6}\b)?"
+_POSTCODE = (
+    r"(?:,?\s+[A-Z]{2}(?:\s+\d{5}(?:-\d{4})?)?\b|\s+[A-Z]{2,3} \d{4}\b|,?\s+[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"
+    r"|,?\s+\d{4,6}\b)?"
+)
 _WEST = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:{_ROOM},\s*)?\d{{1,5}}[A-Za-z]?(?:\s+[NSEW]{{1,2}}\.?)?(?:\s+[A-Z][A-Za-z'.]{{1,20}}){{0,3}}\s+(?:{_KINDS})\b\.?"
-        rf"(?:\s+[NSEW]{{1,2}}\b)?(?:,?\s*{_ROOM})?{_TOWN}{_POSTCODE}",
+        rf"\b(?:{_ROOM},\s*)?(?:\d{{1,4}}/)?\d{{1,5}}[A-Za-z]?(?:\s+[NSEW]{{1,2}}\.?)?(?:\s+[A-Z][A-Za-z'.]{{1,20}}){{0,3}}\s+(?:{_KINDS})\b\.?"
+        rf"(?:\s+(?:[NSEW]{{1,2}}|\d{{1,4}})\b)?(?:,?\s*{_ROOM})?{_TOWN}{_POSTCODE}",
         rf"\b(?:P\.?O\.? ?[Bb]ox|POB)\s+\d{{1,6}}{_TOWN}{_POSTCODE}",
         r"\b\d{1,4},? (?:rue|avenue|boulevard|place|via|calle) (?:(?:de|du|des|la|le|del|di) ){0,2}[A-Z][\w-]{1,20}"
         r"(?:,\s*\d{4,5} [A-Z][\w-]{1,20})?",
+        r"\b(?:Calle|Carrer|Rua|Via|Viale|Corso|Piazza) (?:(?:de|da|do|del|di|la) ){0,2}[A-Z][\w-]{1,20},? \d{1,4}"
+        r"[A-Za-z]?(?:,\s*\d{4,5} [A-Z][\w-]{1,20})?",
         r"\b[A-Z][\wäöüß]{1,20}(?:strasse|straße|str\.|weg|platz|allee|gasse) \d{1,4}[a-z]?"
         r"(?:,\s*\d{4,5} [A-ZÄÖÜ]\w{1,20})?",
     )

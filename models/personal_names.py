@@ -20,18 +20,22 @@ _SURNAMES = (
 )
 _DOUBLE = "欧阳|司马|上官|诸葛|东方|皇甫|尉迟|公孙|慕容|令狐|长孙|宇文|司徒|夏侯|端木|独孤|南宫"
 _FAMILY = rf"(?:{_DOUBLE}|[{_SURNAMES}])"
-_AFTER = r"(?=$|[^\u4e00-\u9fffA-Za-z]|先生|女士|小姐|本人|已|没|不|的|说|签|承诺|申|反映|投诉|收|答应|和|与|，)"
+_AFTER = r"(?=$|[^\u4e00-\u9fffA-Za-z]|先生|女士|小姐|本人|已|没|不|的|说|签|承诺|申|反映|投诉|收|答应|和|与|代|拒|，)"
 _GIVEN = rf"(?:[{_HAN}]{{1,2}}?{_AFTER}|[{_HAN}]{{2}})"
 _FULL = rf"{_FAMILY}{_GIVEN}"
 _MINORITY = rf"[{_HAN}]{{2,6}}·[{_HAN}]{{2,6}}"
-_LATIN = r"[A-Z][\w'’-]+(?: [A-Z][\w'’.-]*){0,2}"
+_LATIN = rf"[A-Z][A-Za-z'’-]+(?: [A-Z][A-Za-z'’.-]*){{0,2}}(?: ?{_FAMILY}(?![{_HAN}]))?"
 _ROLES = (
-    "收货人|收件人|联系人|寄件人|发件人|签收人|代签人|代收人|持卡人|开户名|户名|姓名|经手人|法人|护照名|真名|抬头个人|"
-    "抬头"
+    "收货人|收件人|联系人|寄件人|发件人|签收人|代签人|代收人|收款人|付款人|投诉人|持卡人|开户名|户名|姓名|经手人|法人|护照名|"
+    "真名|抬头个人|抬头|签收栏|寄件方|收件方|收件信息|收货信息|收件资料|清关资料"
 )
-_LINK = r"(?:姓名|是|为|叫|写的是|写的|改成|改为|填的)?\s*[:：]?\s*"
+_OPENING = r"[\"“‘「『【(]?"
+_LINK = rf"(?:姓名|是|为|叫|写的是|写的|改成|改为|填的)?\s*[:：]?\s*{_OPENING}"
 _TITLE = "先生|女士|小姐|太太|经理|师傅|老师|阿姨|大爷|主任|老板|店长"
 _KIN = "女儿|儿子|老公|老婆|丈夫|妻子|朋友|同事|邻居|妈妈|爸爸|母亲|父亲|弟弟|哥哥|姐姐|妹妹|舅舅|他|她"
+_OUR_KIN = (
+    "我(?:妈|爸|爷爷|奶奶|外婆|外公|婆婆|公公|姐|哥|妹|弟|爱人|闺女|女儿|儿子|老公|老婆|室友|同事)|我家(?:闺女|孩子)"
+)
 _SHORT = rf"(?:[小老阿]{_FAMILY}|{_FAMILY}(?:{_TITLE}))"
 _WORKERS = "快递小哥|快递员|客服|仓库|物业|司机|店长|老板"
 _NO_NAME = (
@@ -45,27 +49,45 @@ _ZH = tuple(
         rf"(?:{_ROLES}){_LINK}{_REAL}(?P<name>{_MINORITY}|{_FULL}|{_LATIN})",
         rf"(?:我叫|我的名字[是叫]|名字.{{0,5}}应该是|(?:{_KIN}|名)叫|本人){_REAL}(?P<name>{_MINORITY}|{_FULL})",
         rf"(?:我是|退款给|打款给|转给|交给|客户|用户|业主|顾客|(?:{_WORKERS})){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}}){_AFTER}",
-        rf"(?:{_WORKERS}|请找|联系|找)(?P<name>[小老阿][{_HAN}](?=$|[^{_HAN}]|说|可|答应|核|签|收))",
+        rf"(?:{_WORKERS}|请找|联系|找)的?(?P<name>[小老阿][{_HAN}](?=$|[^{_HAN}]|说|可|答应|核|签|收|代|帮))",
+        rf"(?:{_OUR_KIN}){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}}){_AFTER}",
+        rf"(?:{_WORKERS}|工号)[^{_HAN}]{{0,8}}[,，]\s?(?:名?叫|姓名){_REAL}(?P<name>[{_HAN}]{{2,3}})(?=$|[^{_HAN}])",
         rf"(?:请找|交给|麻烦)(?P<name>{_FULL})(?:先生|女士|小姐)",
-        rf"(?:^|[^{_HAN}]|亲爱的|尊敬的|门卫|保安|前台|物业|快递){_REAL}"
+        rf"(?:^|[^{_HAN}]|亲爱的|尊敬的|门卫|保安|前台|物业|快递|联系|请找|[的找跟给问]){_REAL}"
         rf"(?P<name>{_FAMILY}[{_HAN}]{{0,2}}?(?:{_TITLE}))(?!家|旗舰|牌|店|的店|傅)",
     )
 )
-_EN_WORD = r"(?:(?:[A-Z]|Mrs|Mr|Ms|Dr)\.|[A-Z][\w'’-]*)"
-_EN_NAME = rf"(?P<name>{_EN_WORD}(?: {_EN_WORD}){{0,2}})"
+_EN_WORD = r"(?:(?:[A-Z]|Mrs|Mr|Ms|Dr|Wm|Jas|Geo)\.|[A-Z][\w'’-]*)"
+_EN_PARTICLES = r"(?:(?:van|von|der|den|de|da|di|dos|bin|al|el|la) ){0,2}"
+_EN_NAME = rf"(?P<name>{_EN_WORD}(?: {_EN_PARTICLES}{_EN_WORD}){{0,2}})"
+_EN_KIN = (
+    "wife|husband|partner|sister|brother|mother|father|mom|mum|dad|son|daughter|roommate|flatmate|neighbou?r|friend"
+)
 _EN_NO_NAME = (
-    r"(?!(?:Sorry|Angry|Not|The|A|An|But|This|That|Very|So|Front|Resident|Hermes|FedEx|Royal|Amazon|"
-    r"Street|Customer|Seller|Buyer)\b)"
+    r"(?!(?:Mrs?|Ms|Dr)\b(?!\.))(?!(?:Sorry|Angry|Not|The|A|An|But|This|That|Very|So|Front|Resident|Hermes|FedEx|Royal|Amazon|"
+    r"Street|Customer|Seller|Buyer|USPS|UPS|DHL|PayPal|Customs|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
+    r"I|It|He|She|They|We|You|My|Your|No|Yes|Please|And|Or|If|Re|Order|Item)\b)"
 )
 _EN = tuple(
     re.compile(rf"(?:{cue}){_EN_NO_NAME}{_EN_NAME}{after}")
     for cue, after in (
         (r"\b(?i:my name(?: is|['’]s)|(?:buyer|recipient(?:['’]s)?|account|cardholder|sender) name(?: is)?:?)\s*", ""),
-        (r"\b(?i:(?:recipient|consignee|sender|attn|account holder|cardholder|ship to|name)\b\s*:?)\s*", ""),
-        (r"\b(?i:(?:signed(?: for)? by|handed to|ask for|left with)):?\s+", ""),
+        (
+            r"\b(?i:(?:recipient|receiver|consignee|sender|payee|attn|account holder|cardholder|ship to|name(?: is)?)\b"
+            r"\s*[:-]?)\s*",
+            "",
+        ),
+        (r"\b(?i:customer|contact|shipper|buyer|signed)\s*:\s*", ""),
+        (
+            r"\b(?i:(?:signed(?: for)?|accepted|collected|picked up|opened|taken in) by|handed to|ask for|left with):?"
+            r"\s+",
+            "",
+        ),
+        (rf"\b(?i:my|her|his) (?i:{_EN_KIN}),? ", ""),
+        (r"\b(?i:the (?:driver|courier|postman|mailman|clerk|agent|manager)), ", r"(?=,)"),
         (r"\b(?:Mr\.? and Mrs|Mrs|Mr|Ms|Miss|Dr)\.?\s+", ""),
-        (r"\b(?i:sincerely|regards|best wishes|cheers|thanks|yours),\s*", r"(?=[\s.!]*$)"),
-        (r"\b(?:This is|[Ii] am|I['’]m)\s+", r"(?=,| writing| here| speaking)"),
+        (r"\b(?i:(?:sincerely|regards|best wishes|cheers|thanks|yours),\s*|sincerely\s+)", r"(?=[\s.!]*$)"),
+        (r"\b(?:This is|[Ii] am|I['’]m)\s+", r"(?=,| writing| here| speaking| from\b)"),
         (r"\b(?i:hi|hello),\s*(?:this is )?", r"(?= here\b)"),
         (r"\b(?i:customs asked for|refund to|transfer to)\s+", ""),
     )
@@ -73,7 +95,10 @@ _EN = tuple(
 
 
 def personal_names(text: str, phones: list[Personal]) -> Iterator[Personal]:
-    """Yield names after cue words, with titles, and right before a telephone number."""
+    """Yield names after cue words, with titles, and right before a telephone number.
+
+    phones : those found in the text
+    """
     for pattern in (*_ZH, *_EN):
         for found in pattern.finditer(text):
             yield Personal(*found.span("name"), "name")
@@ -83,4 +108,6 @@ def personal_names(text: str, phones: list[Personal]) -> Iterator[Personal]:
             yield Personal(*before.span("name"), "name")
 
 
-_BEFORE_PHONE = re.compile(rf"(?:(?<=[^{_HAN}])|^){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}})[\s,，:：(（]{{1,2}}$")
+_BEFORE_PHONE = re.compile(
+    rf"(?:(?<=[^{_HAN}])|^|(?<=[填写给找寄]))(?:{_REAL})(?P<name>{_FAMILY}[{_HAN}]{{1,2}})[\s,，:：(（/]{{1,2}}$"
+)
