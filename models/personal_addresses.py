@@ -19,7 +19,7 @@ _ANCHOR = re.compile(
     rf"(?:{_STREET}|{_PLACE})\s?(?:{_NUMBER})(?!线|色|码|到货|发货|才|前|晚|上午|下午|早|电池|款|店|格|柜|那天|以)"
 )
 _TAIL = re.compile(
-    rf"\s?(?:{_NUMBER}|[\u4e00-\u9fff]{{1,9}}?(?:[座区栋幢苑楼层室]|学院|学校|广场|大厦|中心|公寓|花园|国际|园)(?![\u4e00-\u9fff]?[柜架])"
+    rf"\s?(?:{_NUMBER}|[\u4e00-\u9fff]{{1,9}}?(?:[座区栋幢苑楼层室舍]|学院|大学|学校|广场|大厦|中心|公寓|花园|国际|园)(?![\u4e00-\u9fff]?[柜架])"
     r"|[A-Za-z]\d{1,4}档?|[A-Z]座|(?:\d{1,2}-\d{3,4}(?:-\d{1,4})?|\d{3,4}室?)(?![\d元块]))"
 )
 _SERIES = re.compile(rf"{_RUN}{{8,80}}")
@@ -40,6 +40,7 @@ _KINDS = (
     "Crescent|Parkway|Pkwy|Highway|Hwy|Loop|Row|Gardens|Grove|Mews|Alley|Circle|Trail|Kingsway"
 )
 _ROOM = r"(?:Flat|Apt|Apartment|Unit|Suite|Ste|Room|Lot|#)\.?\s?#?[\w-]{1,6}"
+_BLOCK = r"(?:Block|Bldg\.?|Building|Tower|Floor) [A-Z\d]{1,3}"
 _TOWN = r"(?:,\s*#[\w-]{1,6})?(?:,\s*[A-Z][A-Za-z.]{1,20}(?: [A-Z][a-z.]{1,20}){0,2}){0,2}"
 _POSTCODE = (
     r"(?:,?\s+[A-Z]{2}(?:\s+\d{5}(?:-\d{4})?)?\b|\s+[A-Z]{2,3} \d{4}\b|,?\s+[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}\b"
@@ -48,11 +49,11 @@ _POSTCODE = (
 _WEST = tuple(
     re.compile(pattern)
     for pattern in (
-        rf"\b(?:{_ROOM},\s*)?(?:\d{{1,4}}/)?\d{{1,5}}[A-Za-z]?(?:\s+[NSEW]{{1,2}}\.?)?(?:\s+[A-Z][A-Za-z'.]{{1,20}}){{0,3}}\s+(?:{_KINDS})\b\.?"
+        rf"\b(?:{_ROOM},\s*)?(?:{_BLOCK},\s*)?(?:\d{{1,4}}/)?\d{{1,5}}[A-Za-z]?(?:\s+[NSEW]{{1,2}}\.?)?(?:\s+[A-Z][A-Za-z'.]{{1,20}}){{0,3}}\s+(?:{_KINDS})\b\.?"
         rf"(?:\s+(?:[NSEW]{{1,2}}|\d{{1,4}})\b)?(?:,?\s*{_ROOM})?{_TOWN}{_POSTCODE}",
         rf"\b(?:P\.?O\.? ?[Bb]ox|POB)\s+\d{{1,6}}{_TOWN}{_POSTCODE}",
-        r"\b\d{1,4},? (?:rue|avenue|boulevard|place|via|calle) (?:(?:de|du|des|la|le|del|di) ){0,2}[A-Z][\w-]{1,20}"
-        r"(?:,\s*\d{4,5} [A-Z][\w-]{1,20})?",
+        r"\b\d{1,4},? (?:[Rr]ue|avenue|boulevard|place|[Vv]ia|[Cc]alle) (?:(?:de|du|des|la|le|del|di) ){0,2}"
+        r"[A-Z][\w-]{1,20}(?:,\s*\d{4,5} [A-Z][\w-]{1,20})?",
         r"\b(?:Calle|Carrer|Rua|Via|Viale|Corso|Piazza) (?:(?:de|da|do|del|di|la) ){0,2}[A-Z][\w-]{1,20},? \d{1,4}"
         r"[A-Za-z]?(?:,\s*\d{4,5} [A-Z][\w-]{1,20})?",
         r"\b[A-Z][\wäöüß]{1,20}(?:strasse|straße|str\.|weg|platz|allee|gasse) \d{1,4}[a-z]?"

@@ -26,11 +26,11 @@ _FULL = rf"{_FAMILY}{_GIVEN}"
 _MINORITY = rf"[{_HAN}]{{2,6}}·[{_HAN}]{{2,6}}"
 _LATIN = rf"[A-Z][A-Za-z'’-]+(?: [A-Z][A-Za-z'’.-]*){{0,2}}(?: ?{_FAMILY}(?![{_HAN}]))?"
 _ROLES = (
-    "收货人|收件人|联系人|寄件人|发件人|签收人|代签人|代收人|收款人|付款人|投诉人|持卡人|开户名|户名|姓名|经手人|法人|护照名|"
+    "收货人|收件人|联系人|寄件人|发件人|签收人|代签人|代收人|收款人|付款人|投诉人|持卡人|开户名|户名|姓名|经手人|法人|护照名字?|"
     "真名|抬头个人|抬头|签收栏|寄件方|收件方|收件信息|收货信息|收件资料|清关资料"
 )
 _OPENING = r"[\"“‘「『【(]?"
-_LINK = rf"(?:姓名|是|为|叫|写的是|写的|改成|改为|填的)?\s*[:：]?\s*{_OPENING}"
+_LINK = rf"(?:姓名|拼音|是|为|叫|写的是|写的|改成|改为|填的)?\s*[:：]?\s*{_OPENING}"
 _TITLE = "先生|女士|小姐|太太|经理|师傅|老师|阿姨|大爷|主任|老板|店长"
 _KIN = "女儿|儿子|老公|老婆|丈夫|妻子|朋友|同事|邻居|妈妈|爸爸|母亲|父亲|弟弟|哥哥|姐姐|妹妹|舅舅|他|她"
 _OUR_KIN = (
@@ -47,13 +47,15 @@ _ZH = tuple(
     re.compile(pattern)
     for pattern in (
         rf"(?:{_ROLES}){_LINK}{_REAL}(?P<name>{_MINORITY}|{_FULL}|{_LATIN})",
-        rf"(?:我叫|我的名字[是叫]|名字.{{0,5}}应该是|(?:{_KIN}|名)叫|本人){_REAL}(?P<name>{_MINORITY}|{_FULL})",
+        rf"(?:我叫|我的名字[是叫]|名字.{{0,5}}应该是|(?:{_KIN}|师傅|名)叫|自称|本人){_REAL}(?P<name>{_MINORITY}|{_FULL})",
         rf"(?:我是|退款给|打款给|转给|交给|客户|用户|业主|顾客|(?:{_WORKERS})){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}}){_AFTER}",
         rf"(?:{_WORKERS}|请找|联系|找)的?(?P<name>[小老阿][{_HAN}](?=$|[^{_HAN}]|说|可|答应|核|签|收|代|帮))",
+        rf"(?:改成|换成|写成|写|填){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}})(?=就[行好]|收(?:$|[^{_HAN}]))",
+        rf"(?:[^{_HAN}]|^){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}})(?=收(?:$|[^{_HAN}]))",
         rf"(?:{_OUR_KIN}){_REAL}(?P<name>{_FAMILY}[{_HAN}]{{1,2}}){_AFTER}",
         rf"(?:{_WORKERS}|工号)[^{_HAN}]{{0,8}}[,，]\s?(?:名?叫|姓名){_REAL}(?P<name>[{_HAN}]{{2,3}})(?=$|[^{_HAN}])",
         rf"(?:请找|交给|麻烦)(?P<name>{_FULL})(?:先生|女士|小姐)",
-        rf"(?:^|[^{_HAN}]|亲爱的|尊敬的|门卫|保安|前台|物业|快递|联系|请找|[的找跟给问]){_REAL}"
+        rf"(?:^|[^{_HAN}]|亲爱的|尊敬的|门卫|保安|前台|物业|快递员?|司机|联系|请找|[的找跟给问]){_REAL}"
         rf"(?P<name>{_FAMILY}[{_HAN}]{{0,2}}?(?:{_TITLE}))(?!家|旗舰|牌|店|的店|傅)",
     )
 )
@@ -66,7 +68,7 @@ _EN_KIN = (
 _EN_NO_NAME = (
     r"(?!(?:Mrs?|Ms|Dr)\b(?!\.))(?!(?:Sorry|Angry|Not|The|A|An|But|This|That|Very|So|Front|Resident|Hermes|FedEx|Royal|Amazon|"
     r"Street|Customer|Seller|Buyer|USPS|UPS|DHL|PayPal|Customs|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
-    r"I|It|He|She|They|We|You|My|Your|No|Yes|Please|And|Or|If|Re|Order|Item)\b)"
+    r"I|It|He|She|They|We|You|My|Your|No|Yes|Please|And|Or|If|Re|Order|Item|Martens|Coffee|Pepper|Scholl)\b)"
 )
 _EN = tuple(
     re.compile(rf"(?:{cue}){_EN_NO_NAME}{_EN_NAME}{after}")
@@ -77,6 +79,7 @@ _EN = tuple(
             r"\s*[:-]?)\s*",
             "",
         ),
+        (r"\b(?i:deliver|send|ship)(?: it)? to ", r"(?=, ?(?:\d|Flat|Apt|Unit|Room))"),
         (r"\b(?i:customer|contact|shipper|buyer|signed)\s*:\s*", ""),
         (
             r"\b(?i:(?:signed(?: for)?|accepted|collected|picked up|opened|taken in) by|handed to|ask for|left with):?"

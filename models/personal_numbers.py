@@ -25,7 +25,7 @@ class Personal(NamedTuple):
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w+-](?:[\w.+-]{0,62}[\w+-])?@(?:[\w-]{1,63}\.){1,4}[A-Za-z]{2,24}(?![\w-])", re.ASCII
 )
-_DIGITS = re.compile(r"(?<![\dA-Za-z])(?<![A-Za-z]-)\d{1,19}(?:[ -]\d{1,19}){0,11}[Xx]?(?![\dA-Za-z])")
+_DIGITS = re.compile(r"(?<![\dA-Za-z])(?<![A-Za-z]-)\d{1,19}(?:(?: {1,2}|[.-])\d{1,19}){0,11}[Xx]?(?![\dA-Za-z])")
 _GROUP = re.compile(r"\d+[Xx]?")
 _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CUE = re.compile(r"(?:身份证|证件号?|\bID(?: (?:number|card|no))?)[^\d，。,;；]{0,8}$", re.IGNORECASE)
@@ -46,13 +46,14 @@ _CARDS: tuple[tuple[re.Pattern[str], tuple[int, ...]], ...] = (
 _MOBILE = r"1[ ._-]?[3-9](?:[ ._-]?\d){9}"
 _EDGE = r"(?<![\dA-Za-z])(?<!\d[.,-])"
 _PHONES = tuple(
-    re.compile(_EDGE + pattern + r"(?![\dA-Za-z])(?![.-]\d)")
+    re.compile(_EDGE + pattern + r"(?:,? ?(?:ext\.?|x|转) ?\d{1,5})?(?![\dA-Za-z])(?![.-]\d)")
     for pattern in (
         rf"(?:(?:\+|00)?86[ -]?)?{_MOBILE}",
         r"(?:\+|00)[1-9]\d{0,2}(?:[ .-]{0,1}\(?\d{1,5}\)?){2,6}",
         r"\((?:852|853|886)\)[ -]?\d{3,4}[ -]?\d{4}",
         r"\(?0[1-9]\d{1,2}\)?[ -]?\d{7,8}",
         r"0[1-9]\d{1,3}[ -]\d{3,4}[ -]?\d{3,4}",
+        r"0[1-9][ -]\d{4}[ -]\d{4}",
         r"\(0\d{1,3}\)[ -]?\d{3,4}[ -]?\d{3,4}",
         r"(?:1[ .-])?(?:\([2-9]\d\d\)[ .-]?|(?!400)[2-9]\d\d[ .-])\d{3}[ .-]\d{4}",
         r"[2-9]\d{9}",
@@ -130,7 +131,7 @@ def _longest(text: str, groups: list[tuple[int, int]], first: int) -> tuple[int,
     for last in reversed(range(first, len(groups))):
         if not _evenly_parted(text, groups[first : last + 1]):
             continue
-        digits = re.sub(r"[ -]", "", text[start : groups[last][1]]).upper()
+        digits = re.sub(r"[ .-]", "", text[start : groups[last][1]]).upper()
         kind = _kind_of(digits, before=_before(text, start))
         if kind is not None:
             return last, kind

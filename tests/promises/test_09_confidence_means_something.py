@@ -4,13 +4,14 @@ Simulated disputes come from the simulator that the model learned from (`docs/si
 drift is planted by changing the simulator. Written cases are those of `datasets/heldout`, their photo scores drawn.
 """
 
+import math
 from collections.abc import Callable
 from datetime import date
 
 import pytest
 
 from models.calibration import debiased_ece
-from models.drift import Observation, find_drift
+from models.drift import LEVEL, Observation, find_drift
 from models.encoders import default_cache_dir
 from models.registry import SHIPPED_DIR, load_suggester
 from models.ruling import RULINGS, RulingClassifier
@@ -31,7 +32,7 @@ PLANTS = {
     "more cases in English": ({"chinese": 0.4}, "language"),
     "arbitrators who rule otherwise": ({"arbitrator_noise": 0.25}, "covered"),
 }
-SHORT, LONG = 1, 25
+SHORT, LONG = 1, 40
 
 
 @pytest.fixture(scope="module")
@@ -129,21 +130,28 @@ def test_planted_drift_is_alarmed_and_its_absence_is_not(
     measured: Callable[[str], None],
     n_windows: int,
 ) -> None:
-    def alarms(seed: int, changed: dict[str, float]) -> set[str]:
-        window = simulate(200, pool=pool, photo_errors=photo_errors, seed=seed, parameters=changed)
-        found = find_drift(reference, observed(classifier, window), alpha=classifier.alpha)
-        return {one.feature for one in found if one.alarmed}
+    def seen(n_cases: int, seed: int, changed: dict[str, float] | None = None) -> list[Observation]:
+        return observed(
+            classifier, simulate(n_cases, pool=pool, photo_errors=photo_errors, seed=seed, parameters=changed)
+        )
 
-    reference = observed(classifier, simulate(500, pool=pool, photo_errors=photo_errors, seed=SEED))
-    quiet = sum(not alarms(SEED + number, {}) for number in range(1, n_windows + 1))
-    assert n_windows - quiet <= n_windows // 8
+    def alarms(reference: list[Observation], window: list[Observation]) -> set[str]:
+        return {one.feature for one in find_drift(reference, window, alpha=classifier.alpha) if one.alarmed}
+
+    numbers = range(n_windows)
+    references = [seen(500, SEED + number) for number in numbers]
+    false_alarms = sum(bool(alarms(references[number], seen(200, SEED + 1_000 + number))) for number in numbers)
+    # The most that chance lets 1 in 20 come out as, one time in a hundred.
+    assert false_alarms / n_windows <= LEVEL + 2.33 * math.sqrt(LEVEL * (1 - LEVEL) / n_windows)
+    told_of = [f"without drift: {false_alarms} of {n_windows} windows of 200 cases alarmed"]
     for name, (changed, feature) in PLANTS.items():
-        found = sum(feature in alarms(SEED + number, changed) for number in range(1, n_windows + 1))
+        found = sum(
+            feature in alarms(references[number], seen(200, SEED + 1_000 + number, changed)) for number in numbers
+        )
         assert found >= 0.9 * n_windows, name
-        if n_windows == LONG:
-            measured(f"{name}: alarmed in {found} of {n_windows} windows of 200 cases")
+        told_of.append(f"with {name}: {found} of {n_windows}")
     if n_windows == LONG:
-        measured(f"no drift: no alarm in {quiet} of {n_windows}")
+        measured("; ".join(told_of))
 
 
 def observed(classifier: RulingClassifier, cases: list[SimulatedCase]) -> list[Observation]:
