@@ -66,7 +66,7 @@ _EN_KIN = (
     "wife|husband|partner|sister|brother|mother|father|mom|mum|dad|son|daughter|roommate|flatmate|neighbou?r|friend"
 )
 _EN_NO_NAME = (
-    r"(?!(?:Mrs?|Ms|Dr)\b(?!\.))(?!(?:Sorry|Angry|Not|The|A|An|But|This|That|Very|So|Front|Resident|Hermes|FedEx|Royal|Amazon|"
+    r"(?!(?:Mrs?|Ms|Dr)\b(?!\.))(?!(?:Sorry|Angry|Not|The|A(?!\.)|An|But|This|That|Very|So|Front|Resident|Hermes|FedEx|Royal|Amazon|"
     r"Street|Customer|Seller|Buyer|USPS|UPS|DHL|PayPal|Customs|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|"
     r"I|It|He|She|They|We|You|My|Your|No|Yes|Please|And|Or|If|Re|Order|Item|Martens|Coffee|Pepper|Scholl)\b)"
 )

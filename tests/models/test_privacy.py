@@ -135,7 +135,23 @@ def test_any_text_can_be_masked_and_opened_again(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["市", "1 ", "1-", "路1号", "区1", "(555) ", "0 Street ", "地址市", "收货人", "A.", "62", "1.", "my son A ", "我妈", "写李"]
+    "piece",
+    [
+        "市",
+        "1 ",
+        "1-",
+        "路1号",
+        "区1",
+        "(555) ",
+        "0 Street ",
+        "地址市",
+        "收货人",
+        "A.",
+        "62",
+        "1.",
+        "my son A ",
+        "写李",
+    ],
 )
 def test_time_stays_bounded_on_texts_built_to_confuse(piece: str) -> None:
     began = time.process_time()
