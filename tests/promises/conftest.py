@@ -5,11 +5,13 @@
 
 import datetime
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.serving.backlog.conftest import mixed, pool  # noqa: F401  fixtures of a backlog
 from tests.serving.conftest import (  # noqa: F401  fixtures of the wired service
     client,
     database_kind,
@@ -18,6 +20,7 @@ from tests.serving.conftest import (  # noqa: F401  fixtures of the wired servic
     empty_postgres,
     four_models,
     house,
+    keeper,
     postgres,
     registry,
     scoring_client,
@@ -34,7 +37,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def measured(request: pytest.FixtureRequest) -> Callable[[str], None]:
-    """Say what was measured of the promise whose number the test's file carries."""
+    """Say what was measured of the promise whose number the test's file carries.
+
+    What several tests say in the same words is written once, with their number.
+    """
     number = re.match(r"test_(\d+)_", request.path.name)
     assert number is not None
     return lambda text: _MEASURED.setdefault(int(number[1]), []).append(text)
@@ -53,7 +59,8 @@ def _with_results(text: str, *, today: datetime.date) -> str:
     for line in text.splitlines():
         row = re.match(r"\| (\d+) \|", line)
         if row is not None and int(row[1]) in _MEASURED:
-            said = "; ".join(_MEASURED[int(row[1])])
+            often = Counter(_MEASURED[int(row[1])])
+            said = "; ".join(text if count == 1 else f"{text} ({count} kinds)" for text, count in often.items())
             line = f"{line.rsplit('|', 2)[0]}| {said} ({today.isoformat()}) |"
         lines.append(line)
     return "\n".join(lines) + "\n"

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import time
+from collections import Counter
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
@@ -79,3 +80,8 @@ def serve(port: int, settings: dict[str, Any], log: Path) -> None:
     configure_logs(chosen.log_level)
     app = create_app(chosen, house=build_house(chosen, build_suggester()))
     uvicorn.run(app, host="127.0.0.1", port=port, log_config=None, access_log=False)
+
+
+def in_words(answers: Counter[int]) -> str:
+    """Say how often each status was answered."""
+    return ", ".join(f"{count} × {status}" for status, count in sorted(answers.items()))

@@ -24,9 +24,7 @@ from serving.backlog.ray_engine import RayEngine
 from serving.backlog.refusals import OutputFullError
 from serving.backlog.run import score_backlog
 from tests.serving.backlog.backlogs import SLOW, case_content, load_deadly, results, write_lines
-from tests.serving.backlog.conftest import pool  # noqa: F401  fixture
 from tests.serving.backlog.test_cli_backlog import COMMAND, PART_CASES, PATIENCE_S, ROOT
-from tests.serving.backlog.test_run import mixed  # noqa: F401  fixture
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 KILLS = 20
@@ -34,6 +32,10 @@ KILLS = 20
 
 class StoppedError(Exception):
     """The process died, as far as the disk can tell."""
+
+
+def disk_full() -> OSError:
+    return OSError(errno.ENOSPC, "No space left on device")
 
 
 @contextmanager
@@ -59,15 +61,15 @@ def failing_at(n: int, failure: Callable[[], BaseException], *, for_good: bool) 
         yield done
 
 
-def score(backlog: Path, out: Path, pool: PoolEngine, *, now: datetime = NOW) -> None:  # noqa: F811
+def score(backlog: Path, out: Path, pool: PoolEngine, *, now: datetime = NOW) -> None:
     score_backlog(str(backlog), out=out, engine=pool, now=now, chunk_cases=2, part_cases=5)
 
 
 @pytest.mark.parametrize("dies", [False, True], ids=["disk full", "killed"])
 def test_stopped_at_the_nth_write_for_every_n_it_resumes_to_the_same(
-    mixed: Path,  # noqa: F811
+    mixed: Path,
     tmp_path: Path,
-    pool: PoolEngine,  # noqa: F811
+    pool: PoolEngine,
     measured: Callable[[str], None],
     *,
     dies: bool,
@@ -81,11 +83,8 @@ def test_stopped_at_the_nth_write_for_every_n_it_resumes_to_the_same(
 
     for n in range(1, len(done) + 1):
         out = tmp_path / f"stopped-{n}"
-        full = OSError(errno.ENOSPC, "No space left on device")
-        with (
-            pytest.raises(StoppedError if dies else OutputFullError),
-            failing_at(n, StoppedError if dies else lambda full=full: full, for_good=dies),  # type: ignore[misc]
-        ):
+        stop, told = (StoppedError, StoppedError) if dies else (disk_full, OutputFullError)
+        with pytest.raises(told), failing_at(n, stop, for_good=dies):
             score(mixed, out, pool)
         if not dies:
             assert not list(out.rglob(".new-*")), "a half-written file was left"
@@ -138,7 +137,7 @@ def check_kills(folder: Path, engine: PoolEngine, *, kills: int) -> int:
 @pytest.mark.timeout(900)
 def test_killed_at_random_moments_again_and_again_every_row_is_there_once(
     tmp_path: Path,
-    pool: PoolEngine,  # noqa: F811
+    pool: PoolEngine,
     measured: Callable[[str], None],
 ) -> None:
     n_cases = check_kills(tmp_path, pool, kills=KILLS)
@@ -148,7 +147,7 @@ def test_killed_at_random_moments_again_and_again_every_row_is_there_once(
 @pytest.mark.long
 def test_pool_and_ray_give_equal_scores(
     tmp_path: Path,
-    pool: PoolEngine,  # noqa: F811
+    pool: PoolEngine,
     measured: Callable[[str], None],
 ) -> None:
     n_cases = 400

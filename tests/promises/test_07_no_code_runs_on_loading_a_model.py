@@ -10,7 +10,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -33,7 +33,6 @@ from models.ruling import RulingClassifier
 from serving.champion import ChampionKeeper
 from serving.house import House
 from tests.registries import model_folder
-from tests.serving.test_champion import keeper  # noqa: F401  fixture
 
 
 class Canary:
@@ -68,8 +67,21 @@ def pinned(folder: Path) -> Path:
 
 
 @pytest.fixture
-def canary(tmp_path: Path) -> Path:
-    return tmp_path / "canary"
+def canary(tmp_path: Path) -> Iterator[Path]:
+    """The file that no test may leave behind."""
+    path = tmp_path / "canary"
+    yield path
+    assert not path.exists(), "code of the model ran"
+
+
+@pytest.fixture
+def old_model(keeper: ChampionKeeper, scoring_house: House) -> Iterator[str]:
+    """The version at work, which has to be at work afterwards too."""
+    keeper.look()
+    version = scoring_house.scoring.model_version
+    assert version is not None
+    yield version
+    assert scoring_house.scoring.model_version == version
 
 
 @pytest.fixture
@@ -79,7 +91,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_the_poison_would_work(canary: Path) -> None:
     pickle.loads(poison(canary))  # noqa: S301  what the tests below show never happens
-    assert canary.exists()
+    canary.unlink()
 
 
 @pytest.mark.parametrize("name", ["evil.pkl", "evil.joblib", "evil.pt", "evil.bin", "evil.npy", "ruling/evil.skops"])
@@ -87,7 +99,6 @@ def test_a_file_of_another_kind_is_refused_even_if_pinned(folder: Path, canary: 
     (folder / name).write_bytes(foreign_skops() if name.endswith("skops") else poison(canary))
     with pytest.raises(ReviewError, match="of a kind that is never loaded"):
         verified_manifest(pinned(folder))
-    assert not canary.exists()
 
 
 @pytest.mark.parametrize(
@@ -108,14 +119,12 @@ def test_a_pickle_under_an_allowed_name_is_refused_even_if_pinned(
     verified_manifest(pinned(folder))
     with pytest.raises(ReviewError):
         load(folder)
-    assert not canary.exists()
 
 
 def test_a_file_that_is_not_the_pinned_one_is_refused(folder: Path, canary: Path) -> None:
     (folder / "ruling" / "ruling.json").write_bytes(poison(canary))
     with pytest.raises(ReviewError, match="sha256 differs"):
         verified_manifest(folder)
-    assert not canary.exists()
 
 
 def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, canary: Path) -> None:
@@ -126,32 +135,33 @@ def test_a_manifest_cannot_reach_outside_its_folder(folder: Path, canary: Path) 
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(ReviewError, match="differ in"):
         verified_manifest(folder)
-    assert not canary.exists()
 
 
-@pytest.mark.parametrize("content", ["a pickle", "a skops file", "a torch archive"])
+def torch_archive(canary: Path) -> bytes:
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save(Canary(canary), buffer)
+    return buffer.getvalue()
+
+
+POISONS: dict[str, Callable[[Path], bytes]] = {
+    "a pickle": poison,
+    "a skops file": lambda _: foreign_skops(),
+    "a torch archive": torch_archive,
+}
+OUTCOME = "a poisoned champion is refused, its canary absent, the old model at work"
+
+
+@pytest.mark.usefixtures("old_model")
+@pytest.mark.parametrize("content", POISONS)
 def test_the_old_model_keeps_serving_when_the_new_one_is_poisoned(
-    keeper: ChampionKeeper,  # noqa: F811
-    registry: ModelRegistry,
-    scoring_house: House,
-    canary: Path,
-    content: str,
-    measured: Callable[[str], None],
+    keeper: ChampionKeeper, registry: ModelRegistry, canary: Path, content: str, measured: Callable[[str], None]
 ) -> None:
-    keeper.look()
-    first = scoring_house.scoring.model_version
-    if content == "a torch archive":
-        import torch
-
-        buffer = io.BytesIO()
-        torch.save(Canary(canary), buffer)
-        data = buffer.getvalue()
-    else:
-        data = poison(canary) if content == "a pickle" else foreign_skops()
     source = Path(registry.numbered(3).source.removeprefix("file://"))
     path = source / "ruling" / "ruling.json"
     before, manifest = path.read_bytes(), (source / "manifest.json").read_bytes()
-    path.write_bytes(data)
+    path.write_bytes(POISONS[content](canary))
     try:
         pinned(source)
         registry.promote(3, by="lead-li")
@@ -159,8 +169,7 @@ def test_the_old_model_keeps_serving_when_the_new_one_is_poisoned(
     finally:
         path.write_bytes(before)
         (source / "manifest.json").write_bytes(manifest)
-    assert (scoring_house.scoring.model_version, canary.exists()) == (first, False)
-    measured(f"{content} in a promoted model: refused, canary absent, the old model at work")
+    measured(OUTCOME)
 
 
 def slipped_in(registry: ModelRegistry, folder: Path, **tags: str) -> int:
@@ -182,9 +191,10 @@ def slipped_in(registry: ModelRegistry, folder: Path, **tags: str) -> int:
 MLMODEL = "flavors: {python_function: {loader_module: evil, code: code, data: evil.pkl, python_version: 3.11}}"
 
 
-@pytest.mark.parametrize("what", ["a pickle with its pins", "a pyfunc with its code", "skops with its pins"])
+@pytest.mark.usefixtures("old_model")
+@pytest.mark.parametrize("what", [*POISONS, "a pyfunc with its code"])
 def test_a_model_slipped_into_the_registry_runs_nothing_and_the_old_one_serves(
-    keeper: ChampionKeeper,  # noqa: F811
+    keeper: ChampionKeeper,
     registry: ModelRegistry,
     scoring_house: House,
     tmp_path: Path,
@@ -192,40 +202,30 @@ def test_a_model_slipped_into_the_registry_runs_nothing_and_the_old_one_serves(
     what: str,
     measured: Callable[[str], None],
 ) -> None:
-    keeper.look()
-    first = scoring_house.scoring.model_version
     evil = model_folder(tmp_path / "evil", seed=9)
-    if what == "a pyfunc with its code":
+    if what in POISONS:
+        (evil / "ruling" / "ruling.json").write_bytes(POISONS[what](canary))
+        pinned(evil)
+    else:
         (evil / "code").mkdir()
         (evil / "code" / "evil.py").write_text(f"import pathlib; pathlib.Path({str(canary)!r}).touch()")
         (evil / "MLmodel").write_text(MLMODEL)
         (evil / "evil.pkl").write_bytes(poison(canary))
-    else:
-        data = poison(canary) if what.startswith("a pickle") else foreign_skops()
-        (evil / "ruling" / "ruling.json").write_bytes(data)
-        pinned(evil)
     number = slipped_in(registry, evil)
     assert not keeper.look()
-    assert (scoring_house.scoring.model_version, canary.exists()) == (first, False)
     assert scoring_house.store.audit_trail(subject=f"model:{number}")[0].action == "model_refused"
-    measured(f"{what}, slipped into the registry as champion: refused, canary absent, the old model at work")
+    measured(OUTCOME)
 
 
+@pytest.mark.usefixtures("old_model")
 @pytest.mark.parametrize("digest", ["../photos", "../../x", "/var", "", "0" * 63, "0" * 63 + "/"])
 def test_a_digest_that_is_a_path_deletes_and_loads_nothing(
-    keeper: ChampionKeeper,  # noqa: F811
-    registry: ModelRegistry,
-    scoring_house: House,
-    tmp_path: Path,
-    digest: str,
+    keeper: ChampionKeeper, registry: ModelRegistry, tmp_path: Path, digest: str
 ) -> None:
-    keeper.look()
-    first = scoring_house.scoring.model_version
     (tmp_path / "photos").mkdir(exist_ok=True)
     (tmp_path / "photos" / "kept").write_bytes(b"evidence")
     slipped_in(registry, model_folder(tmp_path / "evil", seed=9), manifest_sha256=digest)
     with pytest.raises(RegistryError, match="wasn't registered by this program"):
         keeper.look()
-    assert scoring_house.scoring.model_version == first
     assert (tmp_path / "photos" / "kept").read_bytes() == b"evidence"
     assert [model.number for model in registry.all()] == [4, 3, 2, 1]

@@ -11,7 +11,7 @@ from datetime import date
 import pytest
 
 from models.calibration import debiased_ece
-from models.drift import LEVEL, Observation, find_drift
+from models.drift import LEVEL, Observation, Reference, find_drift, observe
 from models.encoders import default_cache_dir
 from models.registry import SHIPPED_DIR, load_suggester
 from models.ruling import RULINGS, RulingClassifier
@@ -136,7 +136,9 @@ def test_planted_drift_is_alarmed_and_its_absence_is_not(
         )
 
     def alarms(reference: list[Observation], window: list[Observation]) -> set[str]:
-        return {one.feature for one in find_drift(reference, window, alpha=classifier.alpha) if one.alarmed}
+        return {
+            one.feature for one in find_drift(Reference.of(reference), window, alpha=classifier.alpha) if one.alarmed
+        }
 
     numbers = range(n_windows)
     references = [seen(500, SEED + number) for number in numbers]
@@ -159,18 +161,8 @@ def observed(classifier: RulingClassifier, cases: list[SimulatedCase]) -> list[O
     scores = score_simulated(classifier, cases)
     rows = zip(cases, scores.y_prob, scores.covered.tolist(), strict=True)
     return [
-        Observation(
-            message_length=sum(len(message.text) for message in one.evidence.case.chat)
-            / max(1, len(one.evidence.case.chat)),
-            n_messages=len(one.evidence.case.chat),
-            confidence=float(y_prob.max()),
-            language=one.truth.language,
-            claim=one.truth.claim,
-            platform=one.truth.platform,
-            photos="familiar" if one.evidence.case.photos else "none",
-            ruling=RULINGS[y_prob.argmax()],
-            abstained="no",
-            covered=covered,
+        observe(one.evidence.case, covered=covered).model_copy(
+            update={"confidence": float(y_prob.max()), "ruling": str(RULINGS[y_prob.argmax()])}
         )
         for one, y_prob, covered in rows
     ]

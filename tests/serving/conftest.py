@@ -10,12 +10,13 @@ from fastapi.testclient import TestClient
 
 from models.registry import ModelRegistry
 from serving.app import create_app
+from serving.champion import ChampionKeeper
 from serving.house import House, build_house
 from serving.records import Role, User
 from serving.refusals import UnknownError
 from serving.settings import Settings
 from tests.postgres import PostgresServer
-from tests.registries import fill_registry
+from tests.registries import fill_registry, load
 from tests.suggesters import build_suggester
 
 Headers = dict[str, str]
@@ -175,3 +176,10 @@ def arbitrator(house: House) -> Headers:
 @pytest.fixture
 def service(house: House) -> Headers:
     return headers_of(house, Role.SERVICE)
+
+
+@pytest.fixture
+def keeper(registry: ModelRegistry, scoring_house: House, tmp_path: Path) -> ChampionKeeper:
+    return ChampionKeeper(
+        registry, scoring_house.store, scoring_house.scoring, models_dir=tmp_path / "models", load=load, poll_s=0.02
+    )

@@ -16,13 +16,6 @@ from tests.builders import build_case
 from tests.registries import load
 
 
-@pytest.fixture
-def keeper(registry: ModelRegistry, scoring_house: House, tmp_path: Path) -> ChampionKeeper:
-    return ChampionKeeper(
-        registry, scoring_house.store, scoring_house.scoring, models_dir=tmp_path / "models", load=load, poll_s=0.02
-    )
-
-
 def test_a_promoted_champion_is_taken_up_while_requests_run_and_none_is_dropped(
     keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
 ) -> None:

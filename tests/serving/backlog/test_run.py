@@ -33,15 +33,6 @@ def _score(backlog: Path, out: Path, pool: PoolEngine, **options: Any) -> Summar
     )
 
 
-@pytest.fixture
-def mixed(tmp_path: Path) -> Path:
-    """13 rows over two files: two that can't be read, a case met twice, the second time in another part."""
-    rows = [case_content(number) for number in range(12)]
-    write_lines(tmp_path / "in" / "a.jsonl", [*rows[:3], '{"case_id": "TB-bad", "claim"', *rows[3:7], rows[1]])
-    write_lines(tmp_path / "in" / "b.jsonl", [{**rows[8], "extra": 1}, *rows[9:12]])
-    return tmp_path / "in"
-
-
 def test_a_backlog_gives_what_scoring_each_case_gives(tmp_path: Path, pool: PoolEngine) -> None:
     photos = [{"photo_id": "p1", "role": "received", "filed_by": "buyer", "path": "photos/p1.jpg"}]
     contents = [case_content(number, photos=photos if number == 3 else []) for number in range(11)]
