@@ -18,7 +18,8 @@ from models.privacy import mask
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LEVEL = 0.05
+LEVEL = 0.04
+"""Under 1 in 20 with room for the tests that hold in large samples only."""
 MAX_REFERENCE = 500
 MIN_REFERENCE = 100
 MIN_WINDOW = 50
@@ -134,9 +135,9 @@ class FeatureDrift(Frozen):
 
     def __str__(self) -> str:
         name = f"{self.feature} {self.category}" if self.category else self.feature
-        before = f"{self.before:.3g} of {self.n_before}" if self.n_before else f"{self.before:.3g} promised"
+        before = f"{self.before:.3g} of {self.n_before} before" if self.n_before else f"{self.before:.3g} promised"
         verdict = "DRIFT" if self.alarmed else "no drift"
-        return f"{name}: {verdict}, {self.now:.3g} of {self.n_now} now, {before} before (p {self.p_value:.2g})"
+        return f"{name}: {verdict}, {self.now:.3g} of {self.n_now} now, {before} (p {self.p_value:.2g})"
 
 
 def observe(

@@ -7,15 +7,11 @@ champion, who made it so, and which one it replaced. Knows nothing of how the mo
 
 import hashlib
 import json
-import logging
-import os
 import re
 import shutil
 import tempfile
-import urllib.request
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -25,8 +21,9 @@ from pydantic import AwareDatetime, Field, ValidationError
 from models.chat import ChatClassifier
 from models.domain import Frozen
 from models.encoders import prepare_image_encoder
-from models.errors import PromotionRefusedError, RefusedBecause, RegistryError, ReviewError, WeightsError
+from models.errors import PromotionRefusedError, RefusedBecause, RegistryError, WeightsError
 from models.listing import ListingMatcher
+from models.mlflow_server import asking, mlflow_client, sqlite_file
 from models.photo import DamageClassifier
 from models.rule_pack import RuleBook, shipped_rule_book
 from models.ruling import RulingClassifier
@@ -36,7 +33,6 @@ from models.suggester import CalibratedOn, Suggester
 SHIPPED_DIR = Path(__file__).parent / "weights"
 MODEL_NAME = "ruling"
 Alias = Literal["champion", "challenger"]
-_ANSWER_TIMEOUT_S = 5.0
 _MANIFEST = "manifest.json"
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _NUMBER = re.compile(r"[0-9]{1,9}")
@@ -323,30 +319,8 @@ class ModelRegistry:
             return Path(download_artifacts(artifact_uri=source, dst_path=str(scratch), tracking_uri=self.uri))
 
     def _exists(self) -> bool:
-        path = self.uri.removeprefix("sqlite:///")
-        return path == self.uri or Path(path).exists()
-
-
-def mlflow_client(uri: str) -> Any:
-    """Return an MLflow client; importing MLflow takes seconds, so it happens here.
-
-    Raises RegistryError at once when a server behind `uri` doesn't answer: MLflow itself would try for minutes.
-    """
-    if uri.startswith(("http://", "https://")):
-        try:
-            with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=_ANSWER_TIMEOUT_S):  # noqa: S310
-                pass
-        except (OSError, ValueError) as error:
-            raise RegistryError(f"the tracking server {uri} doesn't answer: {error}") from error
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    from mlflow import MlflowClient
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+        path = sqlite_file(self.uri)
+        return path is None or path.exists()
 
 
 def _is_ours(found: Any) -> bool:
@@ -382,14 +356,3 @@ def _check(folder: Path, model: RegisteredModel) -> None:
     if not path.is_file() or _sha256(path) != model.manifest_sha256:
         raise WeightsError(f"model {model.number} is not the one that was registered: its manifest differs")
     verified_manifest(folder)
-
-
-@contextmanager
-def asking(uri: str) -> Iterator[None]:
-    """Turn whatever MLflow, its database or the network raise into one error that names the registry."""
-    try:
-        yield
-    except ReviewError:
-        raise
-    except Exception as error:
-        raise RegistryError(f"the model registry {uri} can't be used: {error}") from error

@@ -63,16 +63,17 @@ def verify(folder: Path) -> None:
         raise InputError("names no files", field=str(folder / MANIFEST))
     _refuse_revoked(_name(pinned), folder.parent)
     for name, digest in pinned.items():
+        said = f"{folder.name}/{name}"
         try:
             path = (folder / name).resolve()
             if not path.is_relative_to(folder.resolve()):
-                raise InputError("points outside the snapshot", field=name)
+                raise InputError("points outside the snapshot", field=said)
             if not path.is_file():
-                raise InputError("is absent", field=name)
+                raise InputError("is absent", field=said)
             if _sha256(path) != digest:
-                raise InputError("is altered", field=name)
+                raise InputError("is altered since it was exported", field=said)
         except (OSError, ValueError) as error:
-            raise InputError(f"can't be read: {error}", field=name) from error
+            raise InputError(f"can't be read: {error}", field=said) from error
 
 
 def revoke(name: str, directory: Path, *, replaced_by: str | None) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from models.case_file import CaseFile
 from models.golden import write_golden
-from models.registry import ModelRegistry, mlflow_client, verified_manifest, write_manifest
+from models.mlflow_server import mlflow_client
+from models.registry import ModelRegistry, verified_manifest, write_manifest
 from models.ruling import RulingClassifier
 from models.suggester import Suggester
 from tests.builders import build_case

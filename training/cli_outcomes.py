@@ -47,13 +47,13 @@ def import_outcomes(
     photos: Annotated[Path | None, typer.Option(help="Photos folder; default: the cases' own.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the snapshot.")] = Path("datasets/outcomes"),
 ) -> None:
-    """Take outcomes that were decided elsewhere; each refused row is reported with its line and reason."""
+    """Take outcomes that were decided elsewhere; each refused row is reported with its place and reason."""
     from training.import_outcomes import import_outcomes as run
 
     with reported():
         done = run(table, cases=cases, mapping=mapping, directory=out, photos=photos)
         for one in done.refused:
-            _say(f"line {one.line} ({one.case_id}): {one.reason}")
+            _say(f"row {one.line} ({one.case_id or 'no case_id'}): {one.reason}")
         _say(f"{done.n_taken} taken, {len(done.refused)} refused ({out / 'refused.jsonl'})")
         _say(str(done.folder))
 
@@ -188,7 +188,7 @@ def drift(
     from training.drift_trials import REFERENCES, trials_table, try_drift
 
     if simulate:
-        planted = max(1, simulate // 8)
+        planted = max(1, simulate // 30)
         tried = [try_drift(simulate, n_planted=planted, n_reference=n, seed=SEED) for n in REFERENCES]
         typer.echo(trials_table(tried))
         return

@@ -20,10 +20,19 @@ from training.corrections import Learned
 from training.gate import Answers, Verdict
 from training.outcome_table import OutcomeTable
 from training.refit_rulings import refit_rulings
+from training.splits import LINKS
 from training.suspects import Suspect
 
 _SHARES = (0.25, 0.5, 0.75, 1.0)
 _MOST_SUSPECTS = 50
+_USES = {
+    "teach": "taught the challenger",
+    "calibrate": "calibrated it",
+    "frozen": "judged: frozen hold-out",
+    "newest": "judged: newest blind cases",
+    "set_aside": "set aside, for a case that judges or calibrates has the same",
+    **{f"set_aside.{link}": f"… {'look-alike photo' if link == 'photo' else link}" for link in LINKS},
+}
 
 
 def learning_curve(
@@ -85,6 +94,7 @@ def write_report(
         verdict=verdict,
         names=names,
         counts=counts,
+        uses=_USES,
         plots=plots,
         doubtful=doubtful[:_MOST_SUSPECTS],
         n_doubtful=len(doubtful),
@@ -131,7 +141,8 @@ def _plots(
         axis.imshow(counts, cmap="Blues")
         for (row, column), count in np.ndenumerate(counts):
             if count:
-                axis.text(column, row, str(count), ha="center", va="center")
+                shade = "white" if count > counts.max() / 2 else "black"
+                axis.text(column, row, str(count), ha="center", va="center", color=shade)
         axis.set(
             xticks=range(len(RULINGS)), yticks=range(len(RULINGS)), yticklabels=RULINGS, title=f"Confusion, {name}"
         )

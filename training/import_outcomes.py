@@ -1,15 +1,16 @@
-"""Outcomes that were decided elsewhere, brought into a snapshot by a mapping; what can't be used is reported by line.
+"""Outcomes that were decided elsewhere, brought into a snapshot by a mapping; what can't be used is reported by row.
 
 The cases come in the intake format and are masked. Knows no platform's export: the mapping says which column is what.
 """
 
+import csv
 import json
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from pydantic import Field, ValidationError
@@ -19,9 +20,6 @@ from models.errors import CaseFormatError, InputError
 from models.fields import written_out
 from models.privacy import mask, masked_case, pseudonym
 from models.snapshot import add_photo, seal, write_rows
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 _MOST_PHOTO_BYTES = 20_000_000
 
@@ -41,7 +39,7 @@ class OutcomeMapping(Frozen):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row that wasn't taken. line : in the table, the header not counted, from 1"""
+    """A row that wasn't taken. line : its place in the table, the header not counted, from 1"""
 
     line: int
     case_id: str | None
@@ -68,7 +66,7 @@ def import_outcomes(
     how = _mapping(mapping)
     taken: dict[tuple[str, str], tuple[Outcome, Case]] = {}
     refused = []
-    for line, row in enumerate(_rows(table), start=1):
+    for place, row in enumerate(_rows(table), start=1):
         named = row.get(how.columns.get("case_id", "case_id"))
         case_id = written_out(str(named)) if named is not None else None
         try:
@@ -78,12 +76,13 @@ def import_outcomes(
                 raise InputError("the case has an outcome already", field="case_id")
             taken[case.platform, case.case_id] = (outcome.model_copy(update={"platform": case.platform}), case)
         except InputError as error:
-            refused.append(Refusal(line, case_id, mask(written_out(str(error)))))
+            refused.append(Refusal(place, case_id, mask(written_out(str(error)))))
     directory.mkdir(parents=True, exist_ok=True)
     report = directory / "refused.jsonl"
     write_rows(report, [vars(one) for one in refused])
     if not taken:
-        raise InputError(f"holds no usable row; see {report}", field=str(table))
+        why = f": {refused[0].reason}; {report} has every row" if refused else ""
+        raise InputError(f"holds no usable row{why}", field=str(table))
     folder = _write(list(taken.values()), photos or cases.parent, directory, source=table.name)
     return Imported(folder, len(taken), tuple(refused))
 
@@ -108,15 +107,17 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
     import pandas as pd
 
     readers: dict[str, Callable[[], list[Any]]] = {
-        ".csv": lambda: _records(pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")),
-        ".parquet": lambda: _records(pd.read_parquet(path)),
-        ".jsonl": lambda: [json.loads(line) for line in path.open(encoding="utf-8") if line.strip()],
+        ".csv": lambda: _of_csv(path),
+        ".parquet": lambda: list(pd.read_parquet(path).to_dict("records")),
+        ".jsonl": lambda: _of_json_lines(path),
     }
     if path.suffix not in readers:
         raise InputError(f"must end in {', '.join(readers)}", field=str(path))
     try:
         rows = readers[path.suffix]()
-    except (OSError, ValueError, ImportError, ArithmeticError, LookupError, RecursionError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, ImportError, ArithmeticError, LookupError, csv.Error) as error:
         raise InputError(f"can't be read: {error}", field=str(path)) from error
     for place, row in enumerate(rows, start=1):
         if not isinstance(row, dict):
@@ -124,8 +125,25 @@ def _rows(path: Path) -> Iterator[Mapping[str, Any]]:
         yield {str(name): value for name, value in row.items() if not _is_nothing(value)}
 
 
-def _records(frame: "pd.DataFrame") -> list[Any]:
-    return list(frame.to_dict("records"))
+def _of_csv(path: Path) -> list[Any]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, strict=True)
+        rows = []
+        for row in reader:
+            if None in row:
+                raise InputError("has more values than the header has columns", field=f"{path}:{reader.line_num}")
+            rows.append({name: value for name, value in row.items() if value is not None})
+        return rows
+
+
+def _of_json_lines(path: Path) -> list[Any]:
+    rows = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"can't be read: {error}", field=f"{path}:{number}") from error
+    return rows
 
 
 def _is_nothing(value: object) -> bool:

@@ -95,7 +95,11 @@ def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
         if abandoned:
             progress(f"marked {abandoned} abandoned run(s) failed")
         with given.tracking.run("retrain", by=given.by) as run, tempfile.TemporaryDirectory() as scratch:
-            return _retrain(given, run, Path(scratch), progress)
+            try:
+                return _retrain(given, run, Path(scratch), progress)
+            except Exception:
+                progress(f"failed; the champion stays, and run {run.run_id} says why")
+                raise
 
 
 def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> Retrained:

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from models.errors import RegistryError
+from models.mlflow_server import asking, mlflow_client
 from models.privacy import mask
-from models.registry import ModelRegistry, asking, mlflow_client
+from models.registry import ModelRegistry
 
 EXPERIMENT = "dispute-evidence-review"
 _FROZEN = "frozen.json"

@@ -7,7 +7,7 @@ import pytest
 
 from models.chat import ChatClassifier
 from models.chat_heads import CLAIMS, LABELS
-from models.registry import mlflow_client
+from models.mlflow_server import mlflow_client
 from models.vocabulary import LABELS_OF_SPEAKER, Speaker
 from tests.training.corrected_chats import deaf_classifier
 from tests.training.simulated_outcomes import SimulatedOutcomes

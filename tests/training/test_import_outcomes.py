@@ -72,10 +72,27 @@ def test_good_rows_are_taken_and_every_other_is_reported(sources: Path, ending: 
 
 def test_a_table_without_a_usable_row_is_refused_with_its_report(sources: Path) -> None:
     table, out = write_table(sources, ".csv"), sources / "out"
-    with pytest.raises(InputError, match="holds no usable row"):
+    with pytest.raises(InputError, match="holds no usable row: case_id: Field required"):
         import_outcomes(table, cases=sources / "cases.jsonl", mapping=None, directory=out)
     assert len((out / "refused.jsonl").read_text(encoding="utf-8").splitlines()) == len(ROWS)
     assert not list(out.glob("*/"))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        (
+            "table.csv",
+            "单号,结果\nTB-1,仅退款\nTB-2,仅退款,2026,more\n",
+            r"table\.csv:3: has more values than the header",
+        ),
+        ("table.jsonl", '{"单号": "TB-1"}\n\n{"单号": oops}\n', r"table\.jsonl:3: can.t be read"),
+    ],
+)
+def test_a_broken_table_is_refused_by_its_line(sources: Path, name: str, content: str, said: str) -> None:
+    (sources / name).write_text(content, encoding="utf-8")
+    with pytest.raises(InputError, match=said):
+        take(sources, sources / name)
 
 
 def test_a_mapping_to_an_unknown_key_is_refused_by_name(sources: Path) -> None:

@@ -15,7 +15,8 @@ import pytest
 from models.drift_reference import read_reference
 from models.errors import InputError, RegistryError, ReviewError
 from models.golden import check_golden
-from models.registry import ModelRegistry, mlflow_client, verified_manifest
+from models.mlflow_server import mlflow_client
+from models.registry import ModelRegistry, verified_manifest
 from tests.training.simulated_outcomes import START, SimulatedOutcomes
 from training.hold_out import refreeze
 from training.retrain import Retrained, Retraining, retrain
