@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 from models.chat_heads import CLAIMS, LABELS, Heads, Setting, attention, token_shares
 from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
-from models.phrases import units
+from models.phrases import Place, units
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Member, Utterance, Window, WindowMaker
 
@@ -65,6 +65,24 @@ class MessageFeatures:
     """
 
     states: NDArray[np.float16]
+    logits: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Look:
+    """What is seen of one message that can state something.
+
+    window, rank : the place of its window and its rank in it
+    own : shape (n_tokens, hidden), its own token states; tokens : shape (n_tokens, n_labels), what each adds
+    phrases : the places of its known phrases and what each adds, as `PhraseWeights.contributions` gives them
+    logits : shape (n_labels,)
+    """
+
+    window: int
+    rank: int
+    own: NDArray[np.float32]
+    tokens: NDArray[np.float64]
+    phrases: tuple[list[Place], NDArray[np.float64]]
     logits: NDArray[np.float64]
 
 
@@ -179,9 +197,9 @@ class ChatClassifier:
             [(dict.fromkeys(LABELS_OF_SPEAKER[utterance.speaker], 0.0), {}) for utterance in said]
             for _, said, _ in windows
         ]
-        for place, rank, _, tokens, logits in self._look_at(windows):
-            window, said, _ = windows[place]
-            read[place][rank] = self._judge(window.members[rank], said[rank], tokens, logits)
+        for look in self._look_at(windows):
+            window, said, _ = windows[look.window]
+            read[look.window][look.rank] = self._judge(window.members[look.rank], said[look.rank], look)
         return read
 
     def features(
@@ -202,20 +220,14 @@ class ChatClassifier:
             for number, window in cut
         ]
         found: list[list[MessageFeatures | None]] = [[None] * len(said) for said in conversations]
-        for place, rank, own, _, logits in self._look_at(wanted):
-            states = attention(own.astype(np.float64), focus=self.heads.focus).T @ own
-            number, window = cut[place]
-            found[number][window.members[rank].place] = MessageFeatures(states.astype(np.float16), logits)
+        for look in self._look_at(wanted):
+            states = attention(look.own.astype(np.float64), focus=self.heads.focus).T @ look.own
+            number, window = cut[look.window]
+            found[number][window.members[look.rank].place] = MessageFeatures(states.astype(np.float16), look.logits)
         return found
 
-    def _look_at(
-        self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]
-    ) -> Iterator[tuple[int, int, NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]]:
-        """Yield what is seen of each message that can state something.
-
-        Place of its window, rank in it, own token states (n_tokens, hidden), token shares (n_tokens, n_labels), logits
-        (n_labels,).
-        """
+    def _look_at(self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]) -> Iterator[_Look]:
+        """Yield what is seen of each message that can state something."""
         wanted = [
             [
                 rank
@@ -225,15 +237,12 @@ class ChatClassifier:
             for window, said, _ in windows
         ]
         readable = [place for place, ranks in enumerate(wanted) if ranks]
-        texts = [windows[place][1][rank].text for place in readable for rank in wanted[place]]
-        phrase_logits = iter(self.heads.phrases.score(texts))
-        phrases = {(place, rank): next(phrase_logits) for place in readable for rank in wanted[place]}
         heads = self.heads
         for group in equal_lengths([len(windows[place][0].ids) for place in readable]):
             chosen = [readable[row] for row in group]
             states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
             for place, state in zip(chosen, states, strict=True):
-                window, _, setting = windows[place]
+                window, said, setting = windows[place]
                 shift = heads.shift_of(setting)
                 for rank in wanted[place]:
                     own = state[window.members[rank].start : window.members[rank].end]
@@ -241,31 +250,32 @@ class ChatClassifier:
                         own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting
                     )
                     encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
-                    logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrases[place, rank] + shift
-                    yield place, rank, own, tokens, logits
+                    phrases = heads.phrases.contributions(said[rank].text)
+                    phrase_logits = phrases[1].sum(axis=0) + heads.phrases.bias
+                    logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + shift
+                    yield _Look(place, rank, own, tokens, phrases, logits)
 
-    def _judge(
-        self, member: Member, utterance: Utterance, tokens: NDArray[np.float64], logits: NDArray[np.float64]
-    ) -> Verdict:
-        likely = sigmoid(logits)
+    def _judge(self, member: Member, utterance: Utterance, look: _Look) -> Verdict:
+        likely = sigmoid(look.logits)
         probabilities = {label: float(likely[_COLUMN[label]]) for label in LABELS_OF_SPEAKER[utterance.speaker]}
         stated = [label for label, probability in probabilities.items() if probability >= 0.5]
         if not stated:
             return probabilities, {}
-        shares = self._shares(member, utterance, tokens)
+        shares = self._shares(member, utterance, look)
         words = units(utterance.text)
         return probabilities, {label: _spans(words, shares[:, _COLUMN[label]]) for label in stated}
 
-    def _shares(self, member: Member, utterance: Utterance, tokens: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _shares(self, member: Member, utterance: Utterance, look: _Look) -> NDArray[np.float64]:
         """Return what each character adds to the logits over a token's usual share, shape (n_characters, n_labels)."""
-        heads = self.heads
-        shares = np.zeros((len(utterance.text) + 1, len(LABELS)))
-        for (start, end), values in zip(member.offsets, tokens * heads.encoder_share, strict=True):
-            shares[start : max(end, start + 1)] += values / max(1, end - start)
-        places, added = heads.phrases.contributions(utterance.text)
-        for (start, end), values in zip(places, added * heads.phrase_share, strict=True):
-            shares[start:end] += values / (end - start)
-        return shares[:-1]
+        heads, (places, added) = self.heads, look.phrases
+        spread = [(start, max(end, start + 1)) for start, end in member.offsets] + places
+        starts, ends = np.array(spread, np.intp).reshape(-1, 2).T
+        values = np.concatenate([look.tokens * heads.encoder_share, added * heads.phrase_share])
+        values /= (ends - starts)[:, None]
+        steps = np.zeros((len(utterance.text) + 2, len(LABELS)))
+        np.add.at(steps, starts, values)
+        np.subtract.at(steps, ends, values)
+        return np.asarray(steps.cumsum(axis=0)[: len(utterance.text)])
 
 
 def _settings(conversations: Sequence[Sequence[Utterance]], claims: Sequence[Claim | None] | None) -> list[Setting]:

@@ -78,14 +78,11 @@ class PhraseWeights:
         With the bias they sum to `score`.
         """
         found = [(self.vocabulary[phrase], place) for phrase, place in phrases(text) if phrase in self.vocabulary]
-        counts: dict[int, int] = {}
-        for row, _ in found:
-            counts[row] = counts.get(row, 0) + 1
-        values = {row: (1.0 + np.log(count)) * float(self.idf[row]) for row, count in counts.items()}
-        norm = float(np.sqrt(sum(value * value for value in values.values()))) or 1.0
-        rows = [row for row, _ in found]
-        shares = np.array([values[row] / counts[row] / norm for row in rows])
-        return [place for _, place in found], shares[:, None] * self.weights[rows]
+        rows = np.array([row for row, _ in found], np.intp)
+        known, which, counts = np.unique(rows, return_inverse=True, return_counts=True)
+        values = (1.0 + np.log(counts)) * self.idf[known]
+        shares = values / counts / (np.sqrt(values @ values) or 1.0)
+        return [place for _, place in found], shares[which, None] * self.weights[rows]
 
 
 def phrase_matrix(

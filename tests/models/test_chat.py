@@ -8,7 +8,7 @@ import pytest
 from scipy.special import logit
 
 from models.chat import ChatClassifier, Utterance
-from models.chat_heads import CLAIMS, LABELS, token_shares
+from models.chat_heads import CLAIMS, LABELS, Setting
 from models.errors import WeightsError
 from models.phrases import PhraseWeights, phrases, units
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
@@ -138,13 +138,11 @@ def test_the_shares_of_characters_add_up_to_the_logit(classifier: ChatClassifier
     utterance = CONVERSATION[0]
     (window,) = classifier.windows.cut([utterance])
     (member,) = window.members
-    states = classifier.encoder.token_states(np.array([window.ids], np.int64))[0]
-    own = states[member.start : member.end].astype(np.float64)
+    (look,) = classifier._look_at([(window, [utterance], Setting(alone=True))])
     heads = classifier.heads
-    tokens = token_shares(own, weight=heads.weight, focus=heads.focus, resting=heads.resting)
     for label in (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE):
         place = LABELS.index(label)
-        shares = classifier._shares(member, utterance, tokens)[:, place]
+        shares = classifier._shares(member, utterance, look)[:, place]
         constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.alone_shift[place]
         probability = classifier.score([[utterance]])[0][0].probabilities[label]
         assert shares.sum() + constant == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
