@@ -4,6 +4,7 @@ Proper sign-off means the buyer, or somebody the buyer chose; a locker, station,
 delivery but no proper sign-off. A family member is between the two.
 """
 
+import re
 from datetime import datetime
 
 from models.cues import CueBook
@@ -31,6 +32,9 @@ _SIGN_OFF_WEIGHT = {
     SignedBy.STATION: 0.12,
     SignedBy.UNKNOWN: 0.25,
 }
+_WEIGHED = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)\s?(kg|g|公斤|千克|克|斤|lbs?)", re.IGNORECASE)
+_GRAMS = {"kg": 1000, "公斤": 1000, "千克": 1000, "g": 1, "克": 1, "斤": 500, "lb": 453.6, "lbs": 453.6}
+_SAME_WEIGHT = 0.98
 _PROMPTNESS = ((26.0, 0.9), (50.0, 0.75), (24.0 * 7, 0.5))
 
 
@@ -217,12 +221,31 @@ def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
             support.append((ref, 0.2))
     support += [(ref, 0.4) for ref in _carrier_statements(evidence, filed_by="buyer")]
     against += [(photo.ref, 0.15) for photo in evidence.photos_of(PhotoRole.RETURNED, filed_by="seller")]
-    against += _used_before_return(evidence)
+    against += _used_before_return(evidence, cues)
     against += [(ref, 0.75) for ref in evidence_default(evidence, by=Speaker.BUYER).supported_by]
     return weigh(support, against)
 
 
-def _used_before_return(evidence: CaseEvidence) -> list[Weighted]:
-    used = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
-    no_reason = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
-    return [(used[0], 0.85 * used[1] * no_reason[1])]
+def _used_before_return(evidence: CaseEvidence, cues: CueBook) -> list[Weighted]:
+    ref, used = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
+    _, no_reason = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
+    only_tried = ref in evidence.refs_saying("unimpaired", by=Speaker.BUYER, cues=cues)
+    return [(ref, (0.1 if only_tried else 0.85) * used * no_reason)]
+
+
+@read_once
+def weights(evidence: CaseEvidence) -> tuple[tuple[str, float], ...]:
+    """Return (ref, grams) of each weight that the carrier's record notes, in order."""
+    found = []
+    for place, event in enumerate(evidence.case.logistics):
+        weighed = _WEIGHED.search(event.note or "")
+        if weighed and evidence.counts(f"logistics.{place}"):
+            found.append((f"logistics.{place}", float(weighed[1]) * _GRAMS[weighed[2].lower()]))
+    return tuple(found)
+
+
+def kept_its_weight(evidence: CaseEvidence) -> list[str]:
+    """Return refs that show the parcel as heavy at its last weighing as at its first; none where it lost weight."""
+    noted = weights(evidence)
+    same = len(noted) > 1 and noted[-1][1] >= _SAME_WEIGHT * noted[0][1]
+    return [noted[-1][0]] if same else []

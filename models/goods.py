@@ -159,7 +159,7 @@ def hidden_quality(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support: list[Weighted] = [(None, 0.1)]
     if evidence.counts("buyer_statement") and cues.has("hidden_quality", case.buyer_statement):
         support.append(("buyer_statement", 0.35))
-    elif _on_page(evidence, cues, "hidden_quality"):
+    elif not case.buyer_statement.strip() and _on_page(evidence, cues, "hidden_quality"):
         support.append(("listing.hidden_quality", 0.35))
     asked = [
         f"timeline.{place}"

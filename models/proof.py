@@ -8,7 +8,15 @@ from datetime import timedelta
 
 from models.claim_window import too_late
 from models.cues import CueBook
-from models.delivery import arrival, carrier_caused, damage_noted, first_complaint, intact_noted, promptness
+from models.delivery import (
+    arrival,
+    carrier_caused,
+    damage_noted,
+    first_complaint,
+    intact_noted,
+    kept_its_weight,
+    promptness,
+)
 from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
 from models.procedure import evidence_default
 from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
@@ -185,6 +193,8 @@ def condition_at_sign_off(evidence: CaseEvidence, cues: CueBook) -> Finding:
     against += [(item, 0.6) for item in intact_noted(evidence, cues)[:1]]
     late = too_late(evidence)
     against += [(item, late.probability) for item in late.supported_by]
+    if evidence.case.claim == Claim.MISSING_ITEM:
+        against += [(item, 0.5) for item in kept_its_weight(evidence)]
     against += [(item, 0.25) for item, _ in _documents(evidence, DocumentKind.VIDEO, filed_by="seller")]
     against += [
         (item, 0.4)

@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 
 from models.cues import shipped_cues
-from models.delivery import arrival, carrier_caused, damage_noted, delivery, promptness, return_received, sign_off
+from models.delivery import (
+    arrival,
+    carrier_caused,
+    damage_noted,
+    delivery,
+    kept_its_weight,
+    promptness,
+    return_received,
+    sign_off,
+)
 from models.evidence import CaseEvidence, ScoredPhoto
 from models.vocabulary import PhotoRole, StatementLabel
 from tests.builders import build_case, build_evidence, happened, hours, said, signed
@@ -72,6 +81,16 @@ def test_a_parcel_that_the_carrier_took_elsewhere_was_not_delivered() -> None:
     assert delivery(with_statement, CUES).probability < 0.5 < delivery(signed_for, CUES).probability
 
 
+def test_a_parcel_that_kept_its_weight_had_everything_in_it() -> None:
+    def kept(first: str, last: str) -> list[str]:
+        return kept_its_weight(travelled(leg("shipped", note=first), leg("in_transit", note=last)))
+
+    assert kept("揽收称重1.08kg", "网点复称1080克 外观完好") == ["logistics.1"]
+    assert kept("FedEx, 13.2 lb", "13.2 lb") == ["logistics.1"]
+    assert kept("揽收称重1.08kg", "网点复称0.93kg") == []
+    assert kept("揽收称重1.08kg", "派送中") == []
+
+
 def test_a_label_alone_is_not_the_carriers_doing() -> None:
     def caused(note: str | None) -> float:
         return carrier_caused(travelled(leg("shipped", note=note), claim="not_received"), CUES).probability
@@ -80,13 +99,15 @@ def test_a_label_alone_is_not_the_carriers_doing() -> None:
 
 
 def test_what_goes_back_without_a_reason_must_be_unused() -> None:
-    def back(**labels: float) -> float:
+    def back(text: str = "穿去婚礼坐了两个钟头", **labels: float) -> float:
         spoken = said("buyer", {StatementLabel(label): p for label, p in labels.items()}, place=0)
-        case = build_case(claim="return_not_refunded", logistics=[leg("return_signed", by="unknown")])
+        chat = [{"message_id": "m1", "at": hours(20), "speaker": "buyer", "text": text}]
+        case = build_case(claim="return_not_refunded", logistics=[leg("return_signed", by="unknown")], chat=chat)
         return return_received(build_evidence(case, spoken), CUES).probability
 
     assert back(admits_use_or_fault=0.95) > 0.8
     assert back(admits_use_or_fault=0.95, changed_mind=0.95) < 0.4
+    assert back("Tried on carpet only, as new", admits_use_or_fault=0.95, changed_mind=0.95) > 0.7
 
 
 def test_consent_of_the_buyer_in_the_chat_counts_and_the_sellers_word_does_not() -> None:
