@@ -61,6 +61,10 @@ bench-desk: setup
 bench-speed: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m bench.speed $(if $(QUICK),--quick) $(if $(HUGE),--huge)
 
+# The pictures of docs/desk.md, taken of the demonstration in chromium.
+screenshots: setup system-packages
+	$(BIN)/python -m bench.tour
+
 # A year of deciding and monthly retraining, simulated with and without each safeguard: docs/retraining-year.md.
 loop: setup
 	$(BIN)/evidence-train loop

@@ -1,17 +1,17 @@
 """Cases over HTTP: taking in, adding evidence, the queue, one case."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
 from models.domain import parse_case
 from models.errors import CaseFormatError
 from models.privacy import hide_parties, unhide_parties
-from models.vocabulary import Claim, Platform
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
+from serving.api.filters import Asked
 from serving.deps import CaseKeyDep, Filer, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.errors import problem_responses
-from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, Order, QueueFilter, QueuePage
+from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, Order, QueuePage
 
 router = APIRouter(prefix="/cases", tags=["cases"])
 
@@ -37,13 +37,8 @@ def take_in(person: Filer, body: JsonBody, store: StoreDep, response: Response) 
 def list_cases(
     person: Reader,
     store: StoreDep,
-    claim: Claim | None = None,
-    platform: Platform | None = None,
+    asked: Asked,
     status: CaseStatus | None = None,
-    min_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
-    max_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
-    language: Literal["zh", "en"] | None = None,
-    overdue: bool = False,
     search: Annotated[str | None, Query(max_length=128)] = None,
     assigned_to: Annotated[str | None, Query(max_length=128)] = None,
     order: Order = "opened",
@@ -53,18 +48,7 @@ def list_cases(
     """List the queue, oldest case first, or by urgency: what happens by itself next, how much hangs on it, how sure
     the machine is (left out on blind cases). Ask for the next page with the cursor given.
     """
-    wanted = QueueFilter(
-        claim=claim,
-        platform=platform,
-        status=status,
-        min_paid_minor=min_paid_minor,
-        max_paid_minor=max_paid_minor,
-        language=language,
-        overdue=overdue,
-        search=search,
-        assigned_to=assigned_to,
-        within=person.user.queues,
-    )
+    wanted = asked.model_copy(update={"status": status, "search": search, "assigned_to": assigned_to})
     return store.queue(wanted, cursor=cursor, limit=limit, order=order)
 
 

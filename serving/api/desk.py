@@ -1,16 +1,16 @@
 """The desk over HTTP: holding cases, stepping aside, notices, appeals, the kill switch."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Response
 
 from models.domain import Identifier
-from models.vocabulary import Claim, Platform
 from serving.api.documents import json_body_of
+from serving.api.filters import Asked
 from serving.deps import Arbitrator, CaseKeyDep, Filer, JsonBody, Overseer, Reader, StoreDep, Switcher, parse_draft
 from serving.desk_records import Appeal, AppealDraft, Notice, NoticeText, StepAsideDraft, Switch, SwitchDraft
 from serving.errors import problem_responses
-from serving.records import CaseView, Hold, QueueFilter
+from serving.records import CaseView, Hold
 
 router = APIRouter(tags=["desk"])
 
@@ -23,31 +23,12 @@ _TEXT = {"zh": "【处理结果通知】…", "en": "Notice of decision …"}
 
 
 @router.post("/desk/next", responses={204: {"description": "Nothing waits."}, **_WRITES}, response_model=CaseView)
-def take_next(
-    person: Arbitrator,
-    store: StoreDep,
-    response: Response,
-    claim: Claim | None = None,
-    platform: Platform | None = None,
-    language: Literal["zh", "en"] | None = None,
-    overdue: bool = False,
-    min_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
-    max_paid_minor: Annotated[int | None, Query(ge=0, le=10**12)] = None,
-) -> CaseView | Response:
+def take_next(person: Arbitrator, store: StoreDep, response: Response, asked: Asked) -> CaseView | Response:
     """Hold the most urgent case that you may decide and that nobody holds, and return it. 204 when nothing waits.
 
     What is assigned to you comes first. Reviews and appeals go to whoever hasn't decided on the case before.
     """
-    wanted = QueueFilter(
-        claim=claim,
-        platform=platform,
-        language=language,
-        overdue=overdue,
-        min_paid_minor=min_paid_minor,
-        max_paid_minor=max_paid_minor,
-        within=person.user.queues,
-    )
-    key = store.desk.take_next(by=person.user, wanted=wanted)
+    key = store.desk.take_next(by=person.user, wanted=asked)
     if key is None:
         return Response(status_code=204)
     view = store.view(key)

@@ -1,16 +1,12 @@
 // Tells how a retraining under way goes on, and shows the page anew once it has ended.
+import { stateOf } from "./state.js";
+
 const LOOK_MS = 2000;
 const box = document.getElementById("retraining");
 
 async function look() {
-  let answer;
-  try {
-    answer = await fetch(box.dataset.state, { headers: { Accept: "application/json" } });
-  } catch {
-    return;
-  }
-  if (!answer.ok) return;
-  const now = await answer.json();
+  const now = await stateOf(box.dataset.state);
+  if (!now) return;
   if (!["waiting", "running"].includes(now.state)) {
     location.reload();
     return;

@@ -1,4 +1,6 @@
 // Tells an open case page at once of new evidence, a decision or somebody else's hold; keeps one's own hold alive.
+import { stateOf } from "./state.js";
+
 const LOOK_MS = 3000;
 const HOLD_MS = 240000;
 
@@ -19,14 +21,8 @@ export function watch(box) {
 
   async function look() {
     if (document.hidden) return;
-    let answer;
-    try {
-      answer = await fetch(box.dataset.state, { headers: { Accept: "application/json" } });
-    } catch {
-      return;
-    }
-    if (!answer.ok) return;
-    const now = await answer.json();
+    const now = await stateOf(box.dataset.state);
+    if (!now) return;
     const again = `${location.pathname}?seen=${box.dataset.version}`;
     if (now.changed) say(box.dataset.changed, again);
     else if (now.status !== box.dataset.status) say(box.dataset.decided, again);

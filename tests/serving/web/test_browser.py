@@ -41,6 +41,12 @@ def take_in(house: House, case: dict[str, Any] = EXAMPLE_CASE, **changes: Any) -
     return key
 
 
+def at_next_case(page: Page) -> Page:
+    page.keyboard.press("n")
+    page.wait_for_url("**/cases/**")
+    return page
+
+
 def decided(house: House) -> int:
     return sum(n for status, n in house.store.counts().items() if status not in ("open",))
 
@@ -86,9 +92,7 @@ def test_twenty_sample_cases_from_sign_in_to_decided_by_keyboard_alone(
 
 def test_undo_by_key_reopens_the_case_just_decided(signed_in_page: OpenPage, scoring_house: House) -> None:
     key = take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     page.keyboard.press("1")
     with page.expect_navigation():
         page.keyboard.press("t")
@@ -103,9 +107,7 @@ def test_no_shortcut_fires_while_an_input_method_composes_or_inside_a_field(
     signed_in_page: OpenPage, scoring_house: House
 ) -> None:
     key = take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     composing = "{bubbles: true, cancelable: true, code: 'KeyT', key: 'Process', isComposing: true, keyCode: 229}"
     page.evaluate(f"document.body.dispatchEvent(new KeyboardEvent('keydown', {composing}))")
     note = page.locator("input[name=note]")
@@ -166,9 +168,7 @@ def test_a_reason_leads_to_its_evidence_and_back_and_is_corrected_in_two_keys(
     signed_in_page: OpenPage, scoring_house: House
 ) -> None:
     key = take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     page.keyboard.press("j")
     while not page.evaluate("document.activeElement.querySelector('a').hash").startswith("#m-"):
         page.keyboard.press("j")
@@ -186,9 +186,7 @@ def test_a_label_that_the_machine_missed_is_added_in_two_keys_and_taken_back(
     signed_in_page: OpenPage, scoring_house: House
 ) -> None:
     key = take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     while page.evaluate("document.activeElement.id") != "m-m1":
         page.keyboard.press(".")
     page.keyboard.press("l")
@@ -210,9 +208,7 @@ def test_damage_is_marked_on_a_photo_by_one_drag_or_by_arrow_keys(
     signed_in_page: OpenPage, scoring_house: House
 ) -> None:
     key = take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     page.locator("#p-p1").focus()
     page.keyboard.press("d")
     assert_accessible(page, "the drawer")
@@ -237,9 +233,7 @@ def test_damage_is_marked_on_a_photo_by_one_drag_or_by_arrow_keys(
 
 def test_two_photos_share_one_zoom(signed_in_page: OpenPage, scoring_house: House) -> None:
     take_in(scoring_house)
-    page = signed_in_page()
-    page.keyboard.press("n")
-    page.wait_for_url("**/cases/**")
+    page = at_next_case(signed_in_page())
     page.keyboard.press("v")
     page.keyboard.press("=")
     page.keyboard.press("ArrowLeft")
@@ -264,9 +258,12 @@ def test_a_blind_case_holds_nothing_of_the_machine_before_commit(browser: Browse
         expect(page.get_by_text("此案先盲审")).to_be_visible()
         sources.append(page.content())
         person = headers_of(house, Role.ARBITRATOR)
-        for path in (f"/api/v1/cases/{key}", "/api/v1/cases", f"/api/v1/cases/{key}/corrections"):
-            sources.append(page.request.get(address + path, headers=person).text())
-        sources.append(page.request.get(f"{address}/cases/{key}/state").text())
+        parts = ("", "/corrections", "/remedies", "/precedents", "/notices", "/photo-checks")
+        for path in ("/api/v1/cases", *(f"/api/v1/cases/{key}{part}" for part in parts), f"/cases/{key}/state"):
+            answer = page.request.get(address + path, headers=person)
+            assert answer.status in (200, 404, 409), path
+            sources.append(answer.text())
+        assert_accessible(page, "a blind case")
         assert page.request.get(f"{address}/cases/{key}/heat?photo=p1").status == 404
         assert page.request.get(f"{address}/api/v1/cases/{key}/heat-maps/p1", headers=person).status == 404
         for source in sources:
@@ -278,16 +275,19 @@ def test_a_blind_case_holds_nothing_of_the_machine_before_commit(browser: Browse
                 'class="piece',
                 "个这样裁决",
                 "prediction_set",
+                '"suggested":true',
             ):
                 assert word not in source
             assert f"{said.confidence * 100:.0f}%" not in source
-        details = str([entry.detail for entry in house.store.audit_trail(subject=str(key))])
-        assert said.likeliest.value not in details
+        events = [entry.detail for entry in house.store.audit_trail(subject=str(key))]
+        assert said.likeliest.value not in str(events)
+        assert house.store.outbox.counts()["waiting"] == 0
         page.keyboard.press("1")
         with page.expect_navigation():
             page.keyboard.press("t")
         page.goto(f"{address}/cases/{key}")
         assert 'class="piece' in page.content()
+        assert_accessible(page, "a blind case after the ruling")
     (record,) = house.store.view(key).decisions
     assert (record.decision.blind, record.decision.suggestion_shown) == (True, False)
     house.store.close()
@@ -307,6 +307,10 @@ def test_axe_finds_nothing_to_complain_about(
     page.goto(f"{address}/cases/{key}")
     page.keyboard.press("v")
     assert_accessible(page, "the viewer")
+    auditor = signed_in_page("auditor", Role.AUDITOR, color_scheme=scheme)
+    for path in ("/lead", "/decisions", f"/cases/{key}"):
+        auditor.goto(address + path)
+        assert_accessible(auditor, f"{path} before an auditor")
     stranger = signed_in_page(color_scheme=scheme).context.browser.new_page(color_scheme=scheme)  # type: ignore[union-attr]
     for path in ("/sign-in", "/set-up?token=none"):
         stranger.goto(address + path)

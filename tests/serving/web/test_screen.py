@@ -113,6 +113,7 @@ def test_a_partial_refund_without_a_sum_asks_for_it_where_one_types_and_keeps_on
     with page.expect_navigation():
         page.locator(".rulings button[value=partial_refund]").click()
     expect(page.locator("#unready")).to_contain_text("请填写退款金额")
+    assert_accessible(page, "a form that was refused")
     assert page.evaluate("document.activeElement.name") == "refund"
     assert page.evaluate(TOP) == top
     assert page.locator("#return_freight").input_value() == "buyer"
