@@ -217,6 +217,6 @@ def test_every_parser_reads_or_refuses_thousands(tmp_path: Path, measured: Calla
         (tmp_path / str(number)).mkdir()
         counts += assail(name, tmp_path / str(number), n_examples=LONG)
     measured(
-        f"{counts.total()} mutated inputs to {len(PARSERS)} parsers: {counts['read']} read, {counts['refused']} "
-        "refused by errors of our own, nothing else raised"
+        f"{counts.total():,} mutated inputs to {len(PARSERS)} parsers: {counts['read']:,} read, {counts['refused']:,} "
+        "refused by errors of our own"
     )

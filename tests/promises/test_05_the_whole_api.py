@@ -120,8 +120,8 @@ def test_the_api_answers_as_its_document_says(
     assert {200, 201, 401, 403, 404, 422} <= set(answers)
     if n_examples == LONG:
         measured(
-            f"{answers.total()} requests drawn from the OpenAPI document over every operation, as each role: no 5xx, "
-            "nothing that the document doesn't tell of"
+            f"{answers.total():,} requests drawn from the OpenAPI document over every operation, as each role: no 5xx, "
+            "no answer that the document doesn't tell of"
         )
 
 
