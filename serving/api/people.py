@@ -1,6 +1,7 @@
 """Signing in and out over HTTP, and who one is."""
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
@@ -41,16 +42,23 @@ def set_session(response: Response, house: House, session_token: str) -> None:
     )
 
 
-def refuse_foreign_pages(request: Request) -> None:
-    """Raise ForbiddenError on a form that another site's page sent here."""
-    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+def refuse_foreign_pages(request: Request, house: House) -> None:
+    """Raise ForbiddenError on a form that another site's page sent here.
+
+    Browsers leave Sec-Fetch-Site out over plain HTTP; they then tell by the Origin.
+    """
+    own = {request.headers.get("host"), urlsplit(house.settings.public_url or "").netloc} - {""}
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    foreign = site not in ("same-origin", "none") if site else origin is not None and urlsplit(origin).netloc not in own
+    if foreign:
         raise ForbiddenError("signing in from another site's page isn't allowed")
 
 
 @router.post("/session", status_code=201, responses=problem_responses(400, 401, 403, 422, 503))
 def sign_in(draft: SignInDraft, house: HouseDep, request: Request, response: Response) -> Me:
     """Sign in by name and password; sets the session cookie."""
-    refuse_foreign_pages(request)
+    refuse_foreign_pages(request, house)
     token = house.gatekeeper.sign_in_by_password(draft.name, draft.password)
     person = house.gatekeeper.person_of_session(token)
     if person is None:

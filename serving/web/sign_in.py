@@ -28,9 +28,9 @@ log = structlog.get_logger(__name__)
 router = APIRouter(include_in_schema=False)
 
 
-async def sign_in_form(request: Request) -> dict[str, str]:
+async def sign_in_form(request: Request, house: HouseDep) -> dict[str, str]:
     """Return the fields as typed."""
-    refuse_foreign_pages(request)
+    refuse_foreign_pages(request, house)
     body = await read_body(request, max_bytes=_MAX_FORM_BYTES)
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=10)
     return {name: values[0] for name, values in fields.items()}

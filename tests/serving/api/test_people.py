@@ -74,9 +74,23 @@ def test_a_session_that_was_ended_stays_ended(signed_in: TestClient) -> None:
     assert signed_in.get(ME, headers={"Cookie": f"{SESSION_COOKIE}={cookie}"}).status_code == 401
 
 
-def test_a_form_from_another_site_is_refused(client: TestClient) -> None:
-    headers = {"Sec-Fetch-Site": "cross-site"}
-    assert client.post("/sign-in", data={"name": "a", "password": "b"}, headers=headers).status_code == 403
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://testserver"}, 403),
+        ({"Origin": "http://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://testserver"}, 401),
+        ({"Sec-Fetch-Site": "same-origin", "Origin": "https://desk.example"}, 401),
+    ],
+)
+@pytest.mark.parametrize("path", ["/sign-in", "/set-up"])
+def test_a_form_from_another_site_is_refused(
+    client: TestClient, path: str, headers: dict[str, str], status: int
+) -> None:
+    form = {"name": "a", "token": "t", "password": "long enough to be one", "again": "long enough to be one"}
+    assert client.post(path, data=form, headers=headers).status_code == status
 
 
 def test_a_revoked_token_and_a_disabled_user_are_strangers(client: TestClient, house: House) -> None:
