@@ -12,6 +12,8 @@ from typing import Any
 from models.errors import RegistryError, ReviewError
 
 _ANSWER_TIMEOUT_S = 5.0
+_RETRIES = "4"
+"""Of a request to a server that answered before: half a minute. MLflow's own seven take four."""
 
 
 def mlflow_client(uri: str) -> Any:
@@ -26,6 +28,7 @@ def mlflow_client(uri: str) -> Any:
         except (OSError, ValueError) as error:
             raise RegistryError(f"the tracking server {uri} doesn't answer: {error}") from error
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", _RETRIES)
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     from mlflow import MlflowClient
 

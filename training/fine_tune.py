@@ -92,7 +92,7 @@ def fine_tune(
     if need.memory_bytes > allowance.memory_bytes or need.minutes > allowance.minutes:
         raise MachineTooSmallError(
             f"tuning the text encoder takes {said}; this machine has {allowance.memory_bytes / 1e9:.1f} GB free and "
-            f"{allowance.minutes:.0f} minutes are allowed: use a larger one, allow more, or retrain without it"
+            f"--minutes allows {allowance.minutes:.0f}: use a larger one, allow more, or retrain without it"
         )
     progress(f"tuning the text encoder: {said}")
     fitted = fit_conversations(

@@ -98,7 +98,7 @@ def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
             try:
                 return _retrain(given, run, Path(scratch), progress)
             except Exception:
-                progress(f"failed; the champion stays, and run {run.run_id} says why")
+                progress(f"failed (run {run.run_id}); the champion stays")
                 raise
 
 

@@ -94,7 +94,7 @@ class Tracking:
         try:
             yield Run(self.uri, client, run_id)
         except BaseException as error:
-            _end_failed(client, run_id, f"{type(error).__name__}: {error}")
+            _end_failed(self.uri, run_id, f"{type(error).__name__}: {error}")
             raise
         with asking(self.uri):
             client.set_terminated(run_id, "FINISHED")
@@ -106,7 +106,7 @@ class Tracking:
             runs = client.search_runs([self._experiment(client)], filter_string="attributes.status = 'RUNNING'")
         abandoned = [run for run in runs if run.data.tags.get("host") == socket.gethostname()]
         for run in abandoned:
-            _end_failed(client, run.info.run_id, "the process ended without a word")
+            _end_failed(self.uri, run.info.run_id, "the process ended without a word")
         return len(abandoned)
 
     def hold_outs(self) -> list[HoldOut]:
@@ -157,9 +157,10 @@ def _hold_out(client: Any, run: Any) -> HoldOut:
     )
 
 
-def _end_failed(client: Any, run_id: str, problem: str) -> None:
+def _end_failed(uri: str, run_id: str, problem: str) -> None:
     """A server that went away can't be told; the next run on this machine will tell it."""
     try:
+        client = mlflow_client(uri)
         client.set_tag(run_id, "problem", mask(problem)[:_LONGEST])
         client.set_terminated(run_id, "FAILED")
     except Exception:

@@ -7,10 +7,11 @@ import sqlalchemy as sa
 
 from models.domain import Case, Decision, Suggestion
 from models.drift import Observation, observe
-from models.vocabulary import Platform, Stage
+from models.vocabulary import Platform
 from serving.records import CaseKey, CaseStatus
+from serving.store import outcomes
 from serving.store.database import Database
-from serving.tables import case_versions, cases, decision_events, suggestions
+from serving.tables import case_versions, cases, suggestions
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Observations:
         query = (
             sa.select(
                 suggestions.c.case_key,
+                suggestions.c.version,
                 suggestions.c.model_version,
                 suggestions.c.payload.label("said"),
                 case_versions.c.payload.label("case"),
@@ -74,19 +76,11 @@ class Observations:
         )
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-            decided = (
-                sa.select(decision_events.c.case_key, decision_events.c.payload)
-                .where(
-                    decision_events.c.is_end.is_(False),
-                    decision_events.c.stage == Stage.FIRST_REVIEW.value,
-                    decision_events.c.case_key.in_([row.case_key for row in rows]),
-                )
-                .order_by(decision_events.c.id)
-            )
-            firsts: dict[int, Decision] = {}
-            for row in connection.execute(decided):
-                firsts.setdefault(row.case_key, Decision.model_validate_json(row.payload))
-        return [_seen_case(row, Suggestion.model_validate_json(row.said), firsts.get(row.case_key)) for row in rows]
+            ruled = outcomes.first_rulings(connection, [row.case_key for row in rows])
+        return [
+            _seen_case(row, Suggestion.model_validate_json(row.said), ruled.get((row.case_key, row.version)))
+            for row in rows
+        ]
 
 
 def _firsts(wanted: sa.ColumnElement[bool]) -> sa.Subquery:

@@ -1,15 +1,20 @@
-"""Standing decisions with the case version each was made on: what leaves as outcomes. Erased cases don't."""
+"""Decisions as outcomes: which one stands, with the case version it was made on, and which one was the first.
 
+Erased cases don't leave.
+"""
+
+from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from models.domain import Decision
 from models.vocabulary import Stage
 from serving.records import CaseStatus, ExportedDecision
 from serving.store import decisions
 from serving.store.cases import version_of
-from serving.tables import cases
+from serving.tables import cases, decision_events
 
 
 def standing_between(
@@ -24,6 +29,23 @@ def standing_between(
         and (since is None or exported.decision.decided_at >= since)
         and (until is None or exported.decision.decided_at < until)
     ]
+
+
+def first_rulings(connection: Connection, case_keys: Sequence[int]) -> dict[tuple[int, int], Decision]:
+    """Return the first decision on each of these cases' versions, by (case, version), whatever was ruled later."""
+    query = (
+        sa.select(decision_events.c.case_key, decision_events.c.version, decision_events.c.payload)
+        .where(
+            decision_events.c.is_end.is_(False),
+            decision_events.c.stage == Stage.FIRST_REVIEW.value,
+            decision_events.c.case_key.in_(case_keys),
+        )
+        .order_by(decision_events.c.id)
+    )
+    firsts: dict[tuple[int, int], Decision] = {}
+    for row in connection.execute(query):
+        firsts.setdefault((row.case_key, row.version), Decision.model_validate_json(row.payload))
+    return firsts
 
 
 def _standing(connection: Connection, case_key: int) -> ExportedDecision | None:

@@ -12,14 +12,14 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import Connection, Row
 
-from models.domain import Decision, Suggestion
-from models.vocabulary import Ruling, Stage
+from models.domain import Suggestion
+from models.vocabulary import Ruling
 from serving.audit import Action
 from serving.model_records import ShadowState
 from serving.records import CaseStatus, ShadowJob, User
-from serving.store import jobs, trail
+from serving.store import jobs, outcomes, trail
 from serving.store.database import Database
-from serving.tables import cases, decision_events, shadow_runs, shadow_suggestions, suggestions
+from serving.tables import cases, shadow_runs, shadow_suggestions, suggestions
 from serving.tables import jobs as job_table
 
 SHADOW = "shadow"
@@ -195,7 +195,8 @@ class Shadows:
             query = query.where(suggestions.c.model_version == champion_version)
         with self.database.read() as connection:
             rows = connection.execute(query).all()
-            blind = _blind_rulings(connection, [row.case_key for row in rows])
+            ruled = outcomes.first_rulings(connection, [row.case_key for row in rows])
+        blind = {place: decision.ruling for place, decision in ruled.items() if decision.blind}
         return [
             Pair(
                 row.claim,
@@ -236,20 +237,3 @@ def _job(asked: Row[Any], key: int, fence: int, attempts: int) -> ShadowJob:
 def _said(payload: str) -> Said:
     told = json.loads(payload)
     return Said(told["probabilities"], tuple(told["prediction_set"]))
-
-
-def _blind_rulings(connection: Connection, case_keys: list[int]) -> dict[tuple[int, int], Ruling]:
-    """Return the first ruling by (case, version) where whoever ruled had seen nothing of the machine."""
-    query = (
-        sa.select(decision_events.c.case_key, decision_events.c.version, decision_events.c.payload)
-        .where(
-            decision_events.c.is_end.is_(False),
-            decision_events.c.stage == Stage.FIRST_REVIEW.value,
-            decision_events.c.case_key.in_(case_keys),
-        )
-        .order_by(decision_events.c.id)
-    )
-    firsts: dict[tuple[int, int], Decision] = {}
-    for row in connection.execute(query):
-        firsts.setdefault((row.case_key, row.version), Decision.model_validate_json(row.payload))
-    return {place: decision.ruling for place, decision in firsts.items() if decision.blind}

@@ -117,9 +117,10 @@ def test_outcomes_that_teach_nothing_fail_the_run_and_the_next_is_clean(
     changes: dict[str, object],
     said: str,
 ) -> None:
-    bad = retraining(outcomes.write(tmp_path / "bad", only=rows, **changes))
+    bad, told = retraining(outcomes.write(tmp_path / "bad", only=rows, **changes)), list[str]()
     with pytest.raises(InputError, match=said):
-        run(bad)
+        retrain(bad, progress=told.append)
+    assert told[-1].endswith("; the champion stays")
     assert statuses(bad) == ["FAILED"]
     run(retraining(outcomes.write(tmp_path / "good", only=slice(40))))
     assert statuses(bad) == ["FAILED", "FINISHED"]
