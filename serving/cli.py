@@ -199,13 +199,13 @@ def add_user(
 
 @users.command("list")
 def list_users() -> None:
-    """List the users."""
+    """List the users, with the labels of their API tokens."""
     from rich.table import Table
 
     with reported():
-        table = Table("name", "role")
-        for user in open_house().store.accounts.everyone():
-            table.add_row(escape(user.name), user.role.value)
+        table, accounts = Table("name", "role", "tokens"), open_house().store.accounts
+        for user in accounts.everyone():
+            table.add_row(escape(user.name), user.role.value, escape(", ".join(accounts.token_labels(user))))
         console.print(table)
 
 
@@ -230,6 +230,9 @@ def make_token(
         user = house.store.accounts.named(name)
         if revoke:
             n_revoked = house.store.accounts.revoke_tokens(user, label=label, by="system:cli")
+            if n_revoked == 0:
+                known = ", ".join(house.store.accounts.token_labels(user)) or "none"
+                raise InputError(f"{name} has no token of that label; there are: {known}", field="--label")
             console.print(f"revoked {n_revoked}")
         else:
             token = house.gatekeeper.make_token(

@@ -200,7 +200,9 @@ def problem_of(request: Request, error: ReviewError) -> Response:
         errors = [(error.field, error.message)]
     else:
         errors = ()
-    if answer.status >= 500:
+    if isinstance(error, PhotoCorruptError):
+        log.error("photo_corrupt", digest=error.digest)
+    elif answer.status >= 500:
         log.error("refused", problem=answer.slug, error=type(error).__name__)
     headers = {}
     if answer.status == 401:

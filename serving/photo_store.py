@@ -58,9 +58,13 @@ class PhotoStore:
             raise PhotoCorruptError(digest)
         return data
 
+    def has(self, digest: str) -> bool:
+        """Tell whether there is a file of that digest, whatever is in it."""
+        return self._path(digest).is_file()
+
     def make_sure(self, digest: str, data: bytes) -> None:
         """Write the bytes again if an erasure took the file away between `put` and the row that names it."""
-        if not self._path(digest).is_file():
+        if not self.has(digest):
             self.put(data)
 
     def remove_unnamed(self, unnamed: Callable[[set[str]], set[str]]) -> int:

@@ -16,6 +16,8 @@ from serving.traffic import Figures
 
 router = APIRouter(tags=["health"])
 
+_PHOTOS_LOOKED_FOR = 5
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,8 +43,11 @@ def live() -> Alive:
 
 @router.get("/health/ready", responses={503: {"model": Readiness, "description": "Database or photo folder fail."}})
 def ready(house: HouseDep, response: Response) -> Readiness:
-    """What works: the database answers in the schema of this program, photos can be written, a model is loaded."""
-    database, photos = _database_answers(house), _photos_writable(house)
+    """What works: the database answers in the schema of this program, photos can be written and those on file are
+    there, a model is loaded.
+    """
+    database = _database_answers(house)
+    photos = _photos_writable(house) and (not database or _photos_there(house))
     model = house.scoring.suggester is not None
     works = database and photos
     if not works:
@@ -90,6 +95,15 @@ def _database_answers(house: House) -> bool:
         house.store.ping()
     except Exception as error:
         log.error("database_unavailable", error=type(error).__name__)
+        return False
+    return True
+
+
+def _photos_there(house: House) -> bool:
+    """Tell an empty folder, such as that of a volume that isn't mounted, from one that holds the photos on file."""
+    known = house.store.oldest_photos(limit=_PHOTOS_LOOKED_FOR)
+    if known and not any(house.photos.has(digest) for digest in known):
+        log.error("photos_absent", folder=str(house.photos.directory))
         return False
     return True
 

@@ -152,6 +152,11 @@ class Store:
         with self.database.read() as connection:
             return cases.version_of(connection, case_key=case_key, version=version)
 
+    def oldest_photos(self, *, limit: int) -> list[str]:
+        """Return the digests of the photos that were filed first."""
+        with self.database.read() as connection:
+            return cases.oldest_photos(connection, limit=limit)
+
     def claim_of(self, key: CaseKey) -> Claim:
         """Raises UnknownError."""
         with self.database.read() as connection:

@@ -84,6 +84,10 @@ class Accounts:
             said = "all" if scopes is None else " ".join(sorted(scopes))
             _note(connection, Action.TOKEN_MADE, user, by=by, detail={"label": label, "scopes": said})
 
+    def token_labels(self, user: User) -> list[str]:
+        with self.database.read() as connection:
+            return users.token_labels(connection, user, at=_now())
+
     def revoke_tokens(self, user: User, *, label: str, by: str) -> int:
         with self.database.write() as connection:
             n_revoked = users.revoke_tokens(connection, user, label=label, at=_now())

@@ -145,6 +145,11 @@ def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None
         )
 
 
+def oldest_photos(connection: Connection, *, limit: int) -> list[str]:
+    """Return the digests of the photos that were filed first."""
+    return list(connection.execute(sa.select(photos.c.digest).order_by(photos.c.created_at).limit(limit)).scalars())
+
+
 def photos_on_file(connection: Connection, version: StoredVersion) -> tuple[PhotoOnFile, ...]:
     """Return every photo the case lists, present or absent, in its order."""
     rows = connection.execute(sa.select(photos).where(photos.c.digest.in_(set(version.digests.values()))))

@@ -168,6 +168,13 @@ def person_of_token(connection: Connection, token_hash: str, *, at: datetime) ->
     return Person(_user(row), "token", scopes=scopes)
 
 
+def token_labels(connection: Connection, user: User, *, at: datetime) -> list[str]:
+    """Return the labels of the user's tokens that are neither revoked nor expired, in order."""
+    valid = api_tokens.c.revoked_at.is_(None), sa.or_(api_tokens.c.expires_at.is_(None), api_tokens.c.expires_at > at)
+    labels = sa.select(api_tokens.c.label).where(api_tokens.c.user_key == user.user_key, *valid).distinct()
+    return list(connection.execute(labels.order_by(api_tokens.c.label)).scalars())
+
+
 def revoke_tokens(connection: Connection, user: User, *, label: str, at: datetime) -> int:
     """Revoke the user's tokens of that label and return how many there were."""
     changed = connection.execute(

@@ -9,11 +9,13 @@ from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 from fastapi.testclient import TestClient
 
+from serving.api.documents import EXAMPLE_CASE
 from serving.app import create_app
 from serving.errors import MEDIA_TYPE
 from serving.house import House
 from serving.records import Role
-from tests.serving.conftest import Headers
+from tests.builders import photo_bytes
+from tests.serving.conftest import Headers, headers_of
 
 ONE = "/api/v1/cases/{platform}/{case_id}"
 OPEN = {
@@ -201,6 +203,21 @@ def test_readiness_tells_the_truth(client: TestClient, scoring_client: TestClien
     house.settings.photo_dir.write_text("a file in the way of the folder")
     answer = client.get("/api/v1/health/ready")
     assert (answer.status_code, answer.json()["photos"], answer.json()["database"]) == (503, False, True)
+
+
+def test_a_photo_folder_that_is_another_one_is_not_ready(
+    client: TestClient, house: House, capsys: pytest.CaptureFixture[str]
+) -> None:
+    headers = headers_of(house, Role.SERVICE)
+    address = f"/api/v1/cases/taobao/{EXAMPLE_CASE['case_id']}/photos/p1"
+    client.post("/api/v1/cases", json=EXAMPLE_CASE, headers=headers)
+    client.put(address, content=photo_bytes(), headers=headers)
+    assert client.get("/api/v1/health/ready").json()["photos"] is True
+    house.photos.directory.rename(house.photos.directory.with_name("elsewhere"))
+    answer = client.get("/api/v1/health/ready")
+    assert (answer.status_code, answer.json()["photos"]) == (503, False)
+    assert client.get(address, headers=headers).status_code == 500
+    assert "photo_corrupt" in capsys.readouterr().out
 
 
 def test_a_database_that_is_gone_answers_503(house: House, lead: Headers) -> None:

@@ -79,6 +79,11 @@ def test_users_are_added_listed_and_let_in(environment: Settings) -> None:
     assert "li" in runner.invoke(app, ["user", "list"]).stdout
     assert runner.invoke(app, ["user", "token", "li"]).stdout.startswith("er_")
     assert "/sign-in?token=" in runner.invoke(app, ["user", "link", "li"]).stdout
+    assert "command line" in runner.invoke(app, ["user", "list"]).stdout
+    other = runner.invoke(app, ["user", "token", "li", "--revoke", "--label", "comand line"])
+    assert (other.exit_code, "there are: command line" in " ".join(other.stderr.split())) == (2, True)
+    assert runner.invoke(app, ["user", "token", "li", "--revoke"]).stdout == "revoked 1\n"
+    assert "command line" not in runner.invoke(app, ["user", "list"]).stdout
     again = runner.invoke(app, ["user", "add", "li", "--role", "lead"])
     assert (again.exit_code, "exists" in again.stderr) == (1, True)
     assert runner.invoke(app, ["user", "add", "wu", "--role", "king"]).exit_code == 2
