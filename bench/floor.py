@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from bench.backlogs import case_files
-from models.case_file import CaseFile
+from models.case_file import CaseFile, photo_digest
 from models.encoders import PHOTO_SIDE, load_image_model
 from models.evidence import CaseEvidence
 from models.images import open_photo
@@ -103,8 +103,8 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
     scorer = suggester.scorer
     if not isinstance(scorer, EvidenceScorer):
         raise TypeError("only the shipped scorer can be taken apart")
-    # What loads at first use is no stage.
-    suggester.suggest(case_files(1, n_photos=2, start=start + 10 * n_cases))
+    # What is loaded or asked once, a kind of case, is no stage.
+    suggester.suggest(case_files(4, n_photos=2, start=start + 10 * n_cases))
     files = case_files(n_cases, n_photos=2, start=start)
     photos = [data for file in files for data in file.photos.values()]
     opened = [open_photo(data, needed_side=PHOTO_SIDE) for data in photos]
@@ -130,6 +130,7 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
         "chat": by_weights / int8_rate(mean_length, _HIDDEN, _FEED_FORWARD) + attention / attention_rate,
     }
     times = {
+        "photo digests": cpu_s(lambda: [photo_digest(data) for data in photos]),
         "decode": cpu_s(lambda: [open_photo(data, needed_side=PHOTO_SIDE) for data in photos]),
         "image encoder": cpu_s(lambda: [scorer.image_encoder.encode(p.image, scale=p.scale) for p in opened]),
         "damage": cpu_s(lambda: [scorer.damage.score(found) for found in features]),
