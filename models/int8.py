@@ -19,6 +19,8 @@ _FULL = 127
 # Without 8-bit dot products x86 adds pairs of products in 16 bits, which full-range weights overflow.
 _HALF = 64
 _MIDDLE = 128
+# GELU never goes further below zero, so its largest value, at least this, is its largest magnitude.
+_GELU_DEPTH = 0.17
 
 
 @cache
@@ -47,8 +49,10 @@ def to_int8(model: "onnx.ModelProto", *, most: int) -> "onnx.ModelProto":
         "int8.one": np.array(1, np.float32),
         "int8.step": np.array(1 / _FULL, np.float32),
         "int8.tiny": np.array(1e-12, np.float32),
+        "int8.depth": np.array(_GELU_DEPTH / _FULL, np.float32),
         "int8.last": np.array([-1], np.int64),
     }
+    gelus = {output for node in graph.node if node.op_type == "Gelu" for output in node.output}
     made: list[Any] = []
     scaled: set[str] = set()
     replaced: dict[str, dict[str, Any]] = {}
@@ -57,11 +61,12 @@ def to_int8(model: "onnx.ModelProto", *, most: int) -> "onnx.ModelProto":
             made.append(node)
             continue
         state, weights = node.input
-        if state not in scaled:
-            made += _scaling(state)
-            scaled.add(state)
         if weights not in replaced:
             replaced[weights] = _columns(numpy_helper.to_array(constants[weights]), most=most)
+        if state not in scaled:
+            shared[f"{state}.flat"] = np.array([-1, len(replaced[weights]["int8"])], np.int64)
+            made += _scaling(state, is_gelu=state in gelus)
+            scaled.add(state)
         inputs = [f"{state}.int8", f"{weights}.int8", "int8.one", f"{weights}.scale", "int8.middle"]
         product = f"{node.output[0]}.int8"
         made.append(helper.make_node("MatMulIntegerToFloat", inputs, [product], domain="com.microsoft"))
@@ -75,17 +80,26 @@ def to_int8(model: "onnx.ModelProto", *, most: int) -> "onnx.ModelProto":
     return model
 
 
-def _scaling(state: str) -> list[Any]:
+def _scaling(state: str, *, is_gelu: bool) -> list[Any]:
     """Return the nodes that make `state.scale`, a number a row, and `state.int8`, the row divided by it."""
-    from onnx import helper
+    from onnx import TensorProto, helper
 
+    magnitude, least = (state, "int8.depth") if is_gelu else (f"{state}.abs", "int8.tiny")
+    middle = helper.make_tensor("middle", TensorProto.UINT8, [1], [_MIDDLE])
     return [
-        helper.make_node("Abs", [state], [f"{state}.abs"]),
-        helper.make_node("ReduceMax", [f"{state}.abs", "int8.last"], [f"{state}.max"], keepdims=1),
+        *([] if is_gelu else [helper.make_node("Abs", [state], [magnitude])]),
+        helper.make_node("ReduceMax", [magnitude, "int8.last"], [f"{state}.max"], keepdims=1),
         helper.make_node("Mul", [f"{state}.max", "int8.step"], [f"{state}.steps"]),
-        helper.make_node("Max", [f"{state}.steps", "int8.tiny"], [f"{state}.scale"]),
-        helper.make_node("Div", [state, f"{state}.scale"], [f"{state}.units"]),
-        helper.make_node("QuantizeLinear", [f"{state}.units", "int8.one", "int8.middle"], [f"{state}.int8"]),
+        helper.make_node("Max", [f"{state}.steps", least], [f"{state}.scale"]),
+        helper.make_node("Reshape", [f"{state}.scale", "int8.last"], [f"{state}.scales"]),
+        helper.make_node("Shape", [f"{state}.scales"], [f"{state}.n_rows"]),
+        helper.make_node("ConstantOfShape", [f"{state}.n_rows"], [f"{state}.middles"], value=middle),
+        helper.make_node("Reshape", [state, f"{state}.flat"], [f"{state}.rows"]),
+        helper.make_node(
+            "QuantizeLinear", [f"{state}.rows", f"{state}.scales", f"{state}.middles"], [f"{state}.rows8"], axis=0
+        ),
+        helper.make_node("Shape", [state], [f"{state}.shape"]),
+        helper.make_node("Reshape", [f"{state}.rows8", f"{state}.shape"], [f"{state}.int8"]),
     ]
 
 

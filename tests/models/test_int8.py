@@ -15,12 +15,13 @@ RNG = np.random.default_rng(0)
 WEIGHTS = RNG.normal(size=(64, 32)).astype(np.float32)
 
 
-def product(weights: NDArray[np.float32] = WEIGHTS) -> Any:
-    """Return a model that multiplies rows by constant weights and the result by itself."""
+def product(weights: NDArray[np.float32] = WEIGHTS, *, activated: bool = False) -> Any:
+    """Return a model that multiplies rows (their GELU) by constant weights and the result by itself."""
     state = helper.make_tensor_value_info("state", TensorProto.FLOAT, ["rows", weights.shape[0]])
     result = helper.make_tensor_value_info("result", TensorProto.FLOAT, ["rows", "rows"])
     nodes = [
-        helper.make_node("MatMul", ["state", "weights"], ["mixed"]),
+        helper.make_node("Gelu" if activated else "Identity", ["state"], ["given"]),
+        helper.make_node("MatMul", ["given", "weights"], ["mixed"]),
         helper.make_node("Transpose", ["mixed"], ["turned"]),
         helper.make_node("MatMul", ["mixed", "turned"], ["result"]),
     ]
@@ -33,10 +34,11 @@ def run(model: Any, state: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(session.run(["result"], {"state": state})[0])
 
 
-def test_products_in_8_bits_are_near_those_in_32() -> None:
-    state = RNG.normal(size=(20, 64)).astype(np.float32)
-    expected = run(product(), state)
-    error = np.abs(run(to_int8(product(), most=weight_range()), state) - expected).max()
+@pytest.mark.parametrize(("activated", "shift"), [(False, 0.0), (True, 0.0), (True, -1.5)])
+def test_products_in_8_bits_are_near_those_in_32(activated: bool, shift: float) -> None:
+    state = (RNG.normal(size=(20, 64)) + shift).astype(np.float32)
+    expected = run(product(activated=activated), state)
+    error = np.abs(run(to_int8(product(activated=activated), most=weight_range()), state) - expected).max()
     assert 0 < error < 0.03 * np.abs(expected).max()
 
 
