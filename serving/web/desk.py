@@ -16,6 +16,7 @@ from models.rule_pack import shipped_rule_book
 from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
 from serving import shortcuts
 from serving.api.decisions import decide as record
+from serving.api.photo_checks import photo_checks_of
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
 from serving.heat import heat_picture_of
@@ -214,7 +215,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         context["state"] = "none"
     if view.hidden:
         context["state"] = "hidden"
-    desk = house.store.desk
+    desk, checked = house.store.desk, photo_checks_of(house, key, user=person.user).report
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
@@ -229,6 +230,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "reason_required": house.store.policy.reason_required,
         "offered": offered(view, t),
         "corrected": standing(desk.corrections(key)),
+        "n_checks": len(checked.findings) if checked else 0,
         "may_correct": decides and not view.hidden,
         "labels": LABELS_OF_SPEAKER,
         "view": view,

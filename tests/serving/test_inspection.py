@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
 from models.integrity import ReusedPhoto, ScreenshotText
@@ -11,7 +12,7 @@ from serving.inspection import Inspector
 from serving.records import CaseKey, Role, StoredVersion
 from tests.builders import build_case
 from tests.models.test_fingerprint import scene
-from tests.serving.conftest import user_of
+from tests.serving.conftest import headers_of, user_of
 
 
 def jpeg(image: Image.Image, quality: int = 80) -> bytes:
@@ -43,6 +44,15 @@ def test_a_cropped_mirrored_photo_of_another_buyer_is_told(house: House) -> None
     assert [(item.other_case_id, item.same_buyer, item.same_seller, item.mirrored) for item in found] == [
         ("A", False, True, True)
     ]
+
+
+def test_the_page_of_a_case_says_how_much_was_found(client: TestClient, house: House) -> None:
+    first, again = (file_case(house, name, scene(1), buyer_id=name) for name in ("TB-1", "TB-2"))
+    reader = headers_of(house, Role.LEAD)
+    assert "照片检查<" in client.get("/cases/taobao/TB-2", headers=reader).text
+    house.inspector.inspect(first)
+    house.inspector.inspect(again)
+    assert "照片检查：1 项发现" in client.get("/cases/taobao/TB-2", headers=reader).text
 
 
 def test_the_same_bytes_are_told_too(house: House) -> None:
