@@ -84,7 +84,7 @@ def _order(view: CaseView, ruling: Ruling, t: Words) -> str:
     order = composed(view.case, ruling, suggestion=view.suggestion)
     said = [t("decide.fault").format(who=t(f"responsible.{order.responsible}"))]
     if order.remedy.refund_minor is not None:
-        said.append(money(order.remedy.refund_minor, view.case.order.currency))
+        said.append(money(order.remedy.refund_minor, view.case.order.currency).replace(" ", "\N{NO-BREAK SPACE}"))
     elif ruling == Ruling.PARTIAL_REFUND:
         said.append(t("decide.sum_needed"))
     return " · ".join(said)
