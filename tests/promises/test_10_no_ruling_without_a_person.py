@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models.domain import DecisionDraft
+from models.domain import DecisionDraft, Remedy
 from models.vocabulary import Platform, Ruling, Stage
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
 from serving.house import House
@@ -45,9 +45,9 @@ def test_no_path_decides_without_an_arbitrator(
     case = {**EXAMPLE_CASE, "case_id": f"case-{place}"}
     client.post(CASES, json=case, headers=headers_of(house, Role.SERVICE))
     headers = {} if stranger else headers_of(house, role)
-    draft = {"ruling": ruling.value, "stage": stage.value}
+    draft = DecisionDraft(ruling=ruling, stage=stage, remedy=Remedy(refund_minor=100), distinguishes="x")
     keyed = {**headers, "Idempotency-Key": f"{role}{ruling}{stage}{place}{stranger}"}
-    answer = client.post(f"{CASES}/taobao/case-{place}/decision", json=draft, headers=keyed)
+    answer = client.post(f"{CASES}/taobao/case-{place}/decision", content=draft.model_dump_json(), headers=keyed)
     if stranger or role.value not in DECIDERS:
         assert answer.status_code in (401, 403)
     version = house.store.version(CaseKey(Platform.TAOBAO, f"case-{place}"))
@@ -55,7 +55,7 @@ def test_no_path_decides_without_an_arbitrator(
     with contextlib.suppress(RefusalError, sa.exc.IntegrityError):
         house.store.decide(
             CaseKey(version.case.platform, version.case.case_id),
-            DecisionDraft(ruling=ruling, stage=stage),
+            draft,
             by=somebody,
             input_digest="sha256:0",
         )
