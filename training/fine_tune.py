@@ -87,6 +87,7 @@ def fine_tune(
     corpus = [*read_training_corpus(datasets_dir, data_dir=None), *corrected_chats(teaching)]
     model, _ = load_text_model(chat.source)
     chosen = replace(settings or TuneSettings(), layers=len(model.encoder.layer))
+    progress("measuring what tuning the text encoder takes ...")
     need = measure_need(corpus, source=chat.source, settings=chosen, threads=threads)
     said = f"{need.memory_bytes / 1e9:.1f} GB and about {need.minutes:.0f} minutes for {need.n_messages} messages"
     if need.memory_bytes > allowance.memory_bytes or need.minutes > allowance.minutes:

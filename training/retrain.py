@@ -120,8 +120,6 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     counts = splits.counts()
     run.measure({f"split.{name}": count for name, count in counts.items()})
     progress(", ".join(f"{name} {count}" for name, count in counts.items() if count))
-    evidence = _scored(champion, decided, progress)
-    table = taught = outcome_table(champion, decided, evidence)
     readings = refit_readings(
         champion,
         [decided[place] for place in splits.teach],
@@ -131,6 +129,8 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         tune=_tuner(given, [decided[place] for place in splits.teach], progress),
     )
     reader = readings.suggester
+    evidence = _scored(champion, decided, progress)
+    table = taught = outcome_table(champion, decided, evidence)
     if readings.changed:
         evidence = _scored(reader, decided, progress)
         taught = outcome_table(reader, decided, evidence)
