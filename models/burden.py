@@ -34,10 +34,10 @@ def adjudicate(case: Case, pack: RulePack, holds: Truths, *, agreed: Ruling | No
     """Return what the rules order when exactly the propositions in `holds` are true.
 
     case : its claim, what is requested and the state of the goods are all that is read of it
-    agreed : the remedy both sides agreed on in the chat or the procedure, if any; it settles nothing where the goods
-        are said to be back already
+    agreed : the remedy both sides agreed on in the chat or the procedure, if any; a return agreed on settles nothing
+        where the goods are said to be back already
     """
-    if agreed is not None and case.claim != Claim.RETURN_NOT_REFUNDED:
+    if agreed is not None and (case.claim != Claim.RETURN_NOT_REFUNDED or agreed == Ruling.PARTIAL_REFUND):
         return _agreed_order(case, holds, agreed)
     if holds["seller_silent"]:
         return _upheld(case, holds, Ruling(case.requested))
@@ -116,9 +116,11 @@ def _return_freight(case: Case, holds: Truths, remedy: Ruling) -> Payer | None:
 def _agreed_order(case: Case, holds: Truths, agreed: Ruling) -> Order:
     remedy = agreed
     if agreed == Ruling.REPLACE and not holds["replaceable"]:
-        remedy = Ruling.RETURN_AND_REFUND
+        share_asked = Ruling(case.requested) == Ruling.PARTIAL_REFUND
+        remedy = Ruling.PARTIAL_REFUND if share_asked else Ruling.RETURN_AND_REFUND
     if holds["changed_mind"] and not holds["seller_admits"]:
-        freight: Payer | None = "buyer" if remedy == Ruling.RETURN_AND_REFUND else None
+        sent_back = remedy == Ruling.RETURN_AND_REFUND or case.claim == Claim.RETURN_NOT_REFUNDED
+        freight: Payer | None = "buyer" if sent_back else None
         return Order(remedy, Responsible.BUYER, "buyer", freight)
     return _upheld(case, holds, remedy)
 

@@ -35,6 +35,8 @@ _SIGN_OFF_WEIGHT = {
 _WEIGHED = re.compile(r"(\d{1,4}(?:\.\d{1,3})?)\s?(kg|g|公斤|千克|克|斤|lbs?)", re.IGNORECASE)
 _GRAMS = {"kg": 1000, "公斤": 1000, "千克": 1000, "g": 1, "克": 1, "斤": 500, "lb": 453.6, "lbs": 453.6}
 _SAME_WEIGHT = 0.98
+_LIGHT = 0.7
+_ON_THE_WAY_BACK = (LogisticsEventKind.RETURN_SHIPPED, LogisticsEventKind.RETURN_SIGNED)
 _PROMPTNESS = ((26.0, 0.9), (50.0, 0.75), (24.0 * 7, 0.5))
 
 
@@ -222,6 +224,7 @@ def return_received(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support += [(ref, 0.4) for ref in _carrier_statements(evidence, filed_by="buyer")]
     against += [(photo.ref, 0.15) for photo in evidence.photos_of(PhotoRole.RETURNED, filed_by="seller")]
     against += _used_before_return(evidence, cues)
+    against += [(ref, 0.8) for ref in _came_back_light(evidence)]
     against += [(ref, 0.75) for ref in evidence_default(evidence, by=Speaker.BUYER).supported_by]
     return weigh(support, against)
 
@@ -242,6 +245,17 @@ def weights(evidence: CaseEvidence) -> tuple[tuple[str, float], ...]:
         if weighed and evidence.counts(f"logistics.{place}"):
             found.append((f"logistics.{place}", float(weighed[1]) * _GRAMS[weighed[2].lower()]))
     return tuple(found)
+
+
+def _came_back_light(evidence: CaseEvidence) -> list[str]:
+    """Return refs that show the returned parcel as much lighter than the one that was sent."""
+    noted = {True: 0.0, False: 0.0}
+    refs: list[str] = []
+    for ref, grams in weights(evidence):
+        returning = evidence.case.logistics[int(ref.removeprefix("logistics."))].event in _ON_THE_WAY_BACK
+        noted[returning] = max(noted[returning], grams)
+        refs += [ref] if returning else []
+    return refs[:1] if 0 < noted[True] < _LIGHT * noted[False] else []
 
 
 def kept_its_weight(evidence: CaseEvidence) -> list[str]:

@@ -98,7 +98,7 @@ def outstanding_evidence(evidence: CaseEvidence, cues: CueBook) -> Finding:
     ]
     pending = [(ref, 0.6) for ref, still_to_come in filings if still_to_come]
     answered = [(ref, 0.8) for ref, still_to_come in filings if not still_to_come and not pending]
-    return weigh([*[(ref, 0.72) for ref, _ in asked[-1:]], *pending, *named[:2]], answered[:1])
+    return weigh([*[(ref, 0.85) for ref, _ in asked[-1:]], *pending, *named[:2]], answered[:1])
 
 
 def _named_unasked(evidence: CaseEvidence, named: list[Weighted]) -> Finding:
@@ -129,7 +129,7 @@ def agreements(evidence: CaseEvidence, cues: CueBook) -> dict[Ruling, Finding]:
         weight = 0.75 if not any(later > place for _, later in refused_later) else 0.4
         found[settled].append((ref, weight))
     asked = _events(evidence, ProcedureEventKind.EVIDENCE_REQUESTED)
-    unsettled: list[Weighted] = [(ref, 0.5) for ref, _ in asked[-1:]]
+    unsettled: list[Weighted] = [(ref, 0.7) for ref, _ in asked[-1:]]
     weighed = _without_dangerous_returns(
         {remedy: weigh(items, unsettled) for remedy, items in found.items()}, evidence, cues
     )

@@ -18,8 +18,9 @@ from models.delivery import (
     promptness,
 )
 from models.evidence import CaseEvidence, Finding, Weighted, read_once, weigh
+from models.page_amounts import contradictory_page
 from models.procedure import evidence_default
-from models.vocabulary import Claim, DocumentKind, PhotoRole, Speaker, StatementLabel
+from models.vocabulary import Claim, DocumentKind, PhotoRole, Platform, ProcedureEventKind, Speaker, StatementLabel
 
 CLAIM_STATEMENT = {
     Claim.DAMAGED: StatementLabel.CLAIMS_DAMAGE,
@@ -75,6 +76,14 @@ def buyer_fault(evidence: CaseEvidence, cues: CueBook) -> Finding:
     ref, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
     blamed = evidence.strongest(StatementLabel.BLAMES_BUYER, by=Speaker.SELLER)
     weight = _USE_IS_FAULT.get(evidence.case.claim, 0.75)
+    made_to_order = "made_to_measure"
+    if (
+        evidence.case.claim == Claim.NOT_AS_DESCRIBED
+        and evidence.counts(f"listing.{made_to_order}")
+        and cues.has(made_to_order, evidence.case.listing.text)
+        and ref in evidence.refs_saying("own_mistake", by=Speaker.BUYER, cues=cues)
+    ):
+        weight = 0.75
     confessed = ref in evidence.refs_saying("own_act", by=Speaker.BUYER, cues=cues)
     if confessed and evidence.case.claim == Claim.QUALITY_DEFECT:
         weight = 0.75
@@ -105,6 +114,14 @@ def changed_mind(evidence: CaseEvidence, cues: CueBook) -> Finding:
         return Finding(1.0, ("claim",))
     ref, said = evidence.strongest(StatementLabel.CHANGED_MIND, by=Speaker.BUYER)
     support: list[Weighted] = [(ref, 0.7 * said)]
+    if evidence.case.claim == Claim.RETURN_NOT_REFUNDED:
+        support += [
+            (f"timeline.{place}", 0.75)
+            for place, event in enumerate(evidence.case.timeline)
+            if event.event == ProcedureEventKind.REFUND_APPLIED
+            and cues.has("returns_without_reason", event.note)
+            and evidence.counts(f"timeline.{place}")
+        ][:1]
     if evidence.case.claim == Claim.NOT_AS_DESCRIBED:
         mistaken, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
         if mistaken in evidence.refs_saying("own_mistake", by=Speaker.BUYER, cues=cues):
@@ -234,6 +251,8 @@ def explanation_or_rebuttal(evidence: CaseEvidence, cues: CueBook) -> Finding:
         support.append((match.ref, 0.3 * max(0.0, 0.5 - match.mismatch)))
     admitted = evidence.strongest(StatementLabel.ADMITS_FAULT, by=Speaker.SELLER)
     against: list[Weighted] = [(admitted[0], 0.85 * admitted[1])]
+    if evidence.case.claim == Claim.NOT_AS_DESCRIBED and evidence.case.platform == Platform.JD:
+        against += [(ref, 0.7) for ref in contradictory_page(evidence)]
     default = evidence_default(evidence, by=Speaker.SELLER)
     against += [(ref, 0.9) for ref in default.supported_by]
     return weigh(support, against)

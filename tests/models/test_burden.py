@@ -104,6 +104,25 @@ def test_an_agreed_return_settles_nothing_once_the_goods_are_said_to_be_back() -
     assert _order("return_not_refunded", agreed=agreed).ruling == Ruling.DISMISS
 
 
+def test_a_share_agreed_on_binds_also_once_the_goods_are_back() -> None:
+    order = _order("return_not_refunded", "changed_mind", agreed=Ruling.PARTIAL_REFUND)
+    assert (order.ruling, order.responsible, order.return_freight) == (
+        Ruling.PARTIAL_REFUND,
+        Responsible.BUYER,
+        "buyer",
+    )
+
+
+def test_an_agreed_replacement_that_cannot_be_had_becomes_the_share_that_was_asked_for() -> None:
+    nothing: dict[Proposition, bool] = dict.fromkeys(PROPOSITIONS, False)
+    became = {}
+    for requested in ("replace", "partial_refund"):
+        case = build_case(claim="missing_item", requested=requested)
+        pack = shipped_rule_book().pack_for(case, ruled_on=ON)
+        became[requested] = adjudicate(case, pack, nothing, agreed=Ruling.REPLACE).ruling
+    assert became == {"replace": Ruling.RETURN_AND_REFUND, "partial_refund": Ruling.PARTIAL_REFUND}
+
+
 def test_having_used_a_counterfeit_takes_no_part_of_the_refund() -> None:
     used = {"goods_state": "used"}
     assert _order("counterfeit", "impaired", order=used).ruling == Ruling.RETURN_AND_REFUND

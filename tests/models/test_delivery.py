@@ -91,6 +91,14 @@ def test_a_parcel_that_kept_its_weight_had_everything_in_it() -> None:
     assert kept("揽收称重1.08kg", "派送中") == []
 
 
+def test_a_return_much_lighter_than_what_was_sent_holds_something_else() -> None:
+    def back(weight: str) -> float:
+        legs = (leg("shipped", note="计费重量2.4kg"), leg("return_shipped", note=weight), leg("return_signed"))
+        return return_received(travelled(*legs, claim="return_not_refunded"), CUES).probability
+
+    assert back("揽收重量1.1kg") < 0.4 < 0.8 < back("揽收重量2.3kg")
+
+
 def test_a_label_alone_is_not_the_carriers_doing() -> None:
     def caused(note: str | None) -> float:
         return carrier_caused(travelled(leg("shipped", note=note), claim="not_received"), CUES).probability

@@ -246,6 +246,43 @@ def test_a_change_of_mind_is_taken_from_the_claim_or_the_buyers_words() -> None:
     assert changed_mind(build_evidence(case(claim="not_as_described"), words), CUES).probability > 0.5
 
 
+def test_a_return_applied_for_without_a_reason_was_a_change_of_mind() -> None:
+    def mind(note: str, claim: str) -> float:
+        applied = [happened("refund_applied", "buyer", note=note)]
+        return changed_mind(build_evidence(case(claim=claim, timeline=applied)), CUES).probability
+
+    assert mind("七天无理由", "return_not_refunded") > 0.5
+    assert mind("开胶了", "return_not_refunded") == 0
+    assert mind("七天无理由", "quality_defect") == 0
+
+
+def test_who_names_the_wrong_size_answers_for_goods_made_to_it() -> None:
+    def fault(title: str) -> float:
+        chat = [{"message_id": "m1", "at": hours(60), "speaker": "buyer", "text": "我老公量错了"}]
+        words = said("buyer", {StatementLabel.ADMITS_USE_OR_FAULT: 0.9}, place=0)
+        filed = case(claim="not_as_described", chat=chat, listing={"title": title})
+        return buyer_fault(build_evidence(filed, words), CUES).probability
+
+    assert fault("榻榻米垫 定做") > 0.6 > 0.3 > fault("榻榻米垫 现货")
+
+
+@pytest.mark.parametrize(
+    ("title", "description", "platform", "contradicted"),
+    [
+        ("锂电池 60V32Ah", "标称电压60V，容量20Ah", "jd", True),
+        ("锂电池 60V20Ah", "标称电压60V，容量20Ah", "jd", False),
+        ("锂电池 60V32Ah", "标称电压60V，容量20Ah", "taobao", False),
+    ],
+)
+def test_a_page_that_contradicts_itself_is_read_for_the_buyer_by_the_rules_of_jd(
+    title: str, description: str, platform: str, contradicted: bool
+) -> None:
+    listing = {"title": title, "description": description}
+    filed = case(claim="not_as_described", platform=platform, listing=listing)
+    finding = explanation_or_rebuttal(build_evidence(filed), CUES)
+    assert ("listing.contradictory" in finding.opposed_by) is contradicted
+
+
 def test_a_mismatch_that_the_buyer_ordered_by_mistake_is_a_change_of_mind() -> None:
     def mind(text: str, claim: str = "not_as_described") -> float:
         chat = [{"message_id": "m1", "at": hours(60), "speaker": "buyer", "text": text}]
