@@ -161,11 +161,15 @@ class Remedies(Frozen):
 
 
 class Precedent(Frozen):
-    """An earlier ruling on a comparable case under the same rules. likeness : of the facts, in [0, 1]"""
+    """An earlier ruling on a comparable case under the same rules.
+
+    case_id, title : null where the case is outside the reader's queues
+    likeness : of the facts, in [0, 1]
+    """
 
     platform: Platform
-    case_id: Identifier
-    title: str
+    case_id: Identifier | None
+    title: str | None
     ruling: Ruling
     decided_at: AwareDatetime
     likeness: Probability

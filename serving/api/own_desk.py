@@ -74,7 +74,7 @@ def choose_shortcuts(person: Arbitrator, body: JsonBody, store: StoreDep) -> Sho
 @router.get("/cases/{platform}/{case_id:path}/precedents", responses=_READS)
 def get_precedents(person: Reader, key: CaseKeyDep, store: StoreDep) -> Precedents:
     """Get the nearest earlier rulings on comparable cases under the same rules (同案同判), and what is usual there."""
-    return store.desk.precedents(key)
+    return store.desk.precedents(key, reader=person.user)
 
 
 @router.get("/cases/{platform}/{case_id:path}/remedies", responses=_READS)

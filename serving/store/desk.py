@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection
 
 from models.domain import ProcedureEvent
-from models.vocabulary import ProcedureEventKind
+from models.vocabulary import Claim, ProcedureEventKind
 from serving.desk_records import (
     Appeal,
     AppealDraft,
@@ -116,10 +116,14 @@ class Desk:
         with self.database.read() as connection:
             return decisions.history(connection, cases.row_of(connection, key).id).records
 
-    def precedents(self, key: CaseKey) -> Precedents:
-        """Return the nearest earlier rulings under the same rules. Raises UnknownError."""
+    def precedents(self, key: CaseKey, *, reader: User) -> Precedents:
+        """Return the nearest earlier rulings under the same rules, those outside the reader's queues unnamed.
+
+        Raises UnknownError.
+        """
         with self.database.read() as connection:
-            return precedents.comparable(connection, cases.row_of(connection, key))
+            row = cases.row_of(connection, key)
+            return precedents.as_seen_by(reader, precedents.comparable(connection, row), claim=Claim(row.claim))
 
     # what a person set for themselves
 

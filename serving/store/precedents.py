@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from models.domain import Case, DecisionDraft
-from models.vocabulary import LogisticsEventKind, Platform, Ruling
+from models.vocabulary import Claim, LogisticsEventKind, Platform, Ruling
 from serving.desk_records import Precedent, Precedents
-from serving.records import CaseStatus
+from serving.records import CaseStatus, User
 from serving.refusals import DepartsError
 from serving.tables import cases
 
@@ -41,6 +41,15 @@ def comparable(connection: Connection, row: Any) -> Precedents:
     rulings = {precedent.ruling for precedent in near}
     usual = rulings.pop() if len(near) >= _ENOUGH_TO_COMPARE and len(rulings) == 1 else None
     return Precedents(nearest=near, usual=usual)
+
+
+def as_seen_by(reader: User, found: Precedents, *, claim: Claim) -> Precedents:
+    """Return the precedents of a claim, those outside the reader's queues without name and title."""
+    nearest = tuple(
+        one if reader.sees(one.platform, claim) else one.model_copy(update={"case_id": None, "title": None})
+        for one in found.nearest
+    )
+    return found.model_copy(update={"nearest": nearest})
 
 
 def check(connection: Connection, case_key: int, draft: DecisionDraft) -> None:

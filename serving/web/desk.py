@@ -242,7 +242,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "held": view.hold is not None and not held_by_other,
         "decides": decides,
         "undo": _undoable(view, house, person),
-        "precedents": desk.precedents(key),
+        "precedents": desk.precedents(key, reader=person.user),
         "notices": desk.notices(key),
         "appeal": desk.appeal_of(key),
         "changed": _changed(house, key, view, request),
