@@ -48,7 +48,11 @@ class Settings(BaseSettings):
     sign_ins_per_minute: int = Field(30, ge=1, description="Sign-in requests taken from one address a minute.")
     requests_per_minute: int = Field(6000, ge=1, description="Requests taken from one token or session a minute.")
     secure_cookies: bool | None = Field(None, description="Mark cookies Secure; unset: unless listening on loopback.")
-    oidc_issuer: str | None = Field(None, pattern="^https?://", description="OpenID Connect provider to sign in with.")
+    oidc_issuer: str | None = Field(
+        None,
+        pattern=r"^(https://|http://(127\.0\.0\.1|localhost)([:/]|$))",
+        description="OpenID Connect provider to sign in with, over HTTPS unless it is on this machine.",
+    )
     oidc_client_id: str | None = Field(None, description="This service's id at the provider.")
     oidc_client_secret: SecretStr | None = Field(None, description="This service's secret at the provider.")
     oidc_name_claim: str = Field("preferred_username", description="Claim that holds the user's name here.")

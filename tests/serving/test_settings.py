@@ -34,3 +34,11 @@ def test_a_setting_is_read_from_its_environment_variable(monkeypatch: pytest.Mon
 def test_encoders_are_shared_with_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("EVIDENCE_REVIEW_CACHE_DIR", raising=False)
     assert Settings().cache_dir == default_cache_dir()
+
+
+@pytest.mark.parametrize("address", ["http://idp.example", "http://127.0.0.1.evil.example", "ftp://idp.example"])
+def test_an_identity_provider_is_asked_over_https_only(address: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings(oidc_issuer=address)
+    for taken in ("https://idp.example/realm", "http://127.0.0.1:8080/realm", "http://localhost"):
+        assert Settings(oidc_issuer=taken).oidc_issuer == taken
