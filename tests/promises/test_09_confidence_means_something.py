@@ -101,14 +101,16 @@ def test_confidence_and_sets_keep_their_promise_on_twenty_thousand_simulated_cas
 
 
 @pytest.mark.long
-def test_on_written_cases_the_intervals_contain_the_promise(measured: Callable[[str], None]) -> None:
+def test_on_written_cases_the_promise_is_not_missed(measured: Callable[[str], None]) -> None:
+    """Their mistakes were read since they were first scored, so more than what is promised shows nothing."""
     suggester = load_suggester(cache_dir=default_cache_dir())
     assert isinstance(suggester.scorer, EvidenceScorer)
-    folders = [DATASETS_DIR / "heldout" / name / "cases" for name in ("fresh-a", "fresh-b")]
+    held_out = DATASETS_DIR / "heldout"
     ruled = rule_cases(
         suggester,
         suggester.scorer,
-        [case for folder in folders for case in read_written_cases(folder)],
+        [case for folder in sorted(held_out.glob("*/cases")) for case in read_written_cases(folder)],
+        folder=held_out,
         errors=load_photo_errors(SHIPPED_DIR),
         ruled_on=date(2026, 6, 1),
     )
@@ -118,7 +120,7 @@ def test_on_written_cases_the_intervals_contain_the_promise(measured: Callable[[
         f"{coverage.n} written cases, whose mistakes were read before: set coverage {told(coverage)}, "
         f"calibration error {told(ece)}"
     )
-    assert coverage.low <= COVERAGE <= coverage.high
+    assert coverage.high >= COVERAGE
     assert ece.low <= MOST_ECE
 
 
