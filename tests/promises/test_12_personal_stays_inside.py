@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from models.domain import DecisionDraft, EvidenceAsk, RequestText
 from models.errors import InputError
+from models.mlflow_server import mlflow_client
 from models.vocabulary import Party, Ruling
 from serving.backlog.chunk import refused_in_scoring
 from serving.backlog.reading import Entry, Place
@@ -24,10 +25,10 @@ from serving.logs import configure_logs
 from serving.records import CaseKey, Role
 from tests.builders import build_case, hours
 from tests.serving.conftest import headers_of, user_of
-from training import tracking
 from training.config import DATASETS_DIR
 from training.evaluate_privacy import PrivacyLine, measure_privacy, read_lines
 from training.import_outcomes import import_outcomes
+from training.tracking import Tracking
 
 LINES = read_lines(DATASETS_DIR / "privacy" / "lines.jsonl")
 SECRETS = ("13812345678", "11010519491231002X", "4111111111111111", "zhang@example.com", "王小明", "世纪大道100号")
@@ -134,20 +135,21 @@ def test_reports_of_refused_imports_name_nobody(tmp_path: Path) -> None:
         assert [secret for secret in SECRETS if secret in written] == []
 
 
-def test_what_is_tracked_of_a_failed_retraining_names_nobody() -> None:
-    told: dict[str, str] = {}
+def test_what_is_tracked_of_a_failed_retraining_names_nobody(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'registry.db'}"
+    runs: list[str] = []
 
-    class Server:
-        def set_tag(self, run_id: str, key: str, value: str) -> None:
-            told[key] = value
+    def fail() -> None:
+        with Tracking(uri, artifact_dir=tmp_path / "artifacts").run("retrain", by="li") as run:
+            runs.append(run.run_id)
+            raise InputError(TEXT)
 
-        def set_terminated(self, run_id: str, status: str) -> None:
-            told["status"] = status
-
-    tracking._end_failed(Server(), "run", TEXT)
-    assert told["status"] == "FAILED"
-    assert "[phone]" in told["problem"]
-    assert [secret for secret in SECRETS if secret in told["problem"]] == []
+    with pytest.raises(InputError):
+        fail()
+    failed = mlflow_client(uri).get_run(runs[0])
+    assert failed.info.status == "FAILED"
+    assert "[phone]" in failed.data.tags["problem"]
+    assert [secret for secret in SECRETS if secret in failed.data.tags["problem"]] == []
 
 
 @pytest.mark.long
