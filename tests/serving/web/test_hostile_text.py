@@ -186,4 +186,4 @@ def test_the_report_of_a_retraining_shows_case_ids_as_text(signed_in_page: OpenP
     page = signed_in_page(bypass_csp=True)
     page.goto((tmp_path / "report.html").as_uri())
     check_text_only(page, "report.html")
-    assert TEXT in page.locator("td").all_text_contents()
+    assert f"taobao/{TEXT}" in page.locator("td").all_text_contents()
