@@ -140,6 +140,10 @@ class CaseEvidence:
             refs.append(account)
         return refs
 
+    def on_page(self, cue: str, *, cues: Cues) -> bool:
+        """Tell whether the page holds the cue; `listing.<cue>` refers to it."""
+        return self.counts(f"listing.{cue}") and cues.has(cue, self.case.listing.text)
+
     def photos_of(self, *roles: PhotoRole, filed_by: str) -> list[ScoredPhoto]:
         found = [photo for photo in self.photos if photo.role in roles and photo.filed_by == filed_by]
         self.index.hear(*(photo.ref for photo in found))

@@ -18,25 +18,20 @@ _DAYS_TO_RETURN = re.compile(
 )
 
 
-def _on_page(evidence: CaseEvidence, cues: CueBook, cue: str) -> bool:
-    """Tell whether the page holds the cue; `listing.<cue>` refers to it."""
-    return evidence.counts(f"listing.{cue}") and cues.has(cue, evidence.case.listing.text)
-
-
 @read_once
 def promise(evidence: CaseEvidence, cues: CueBook, cue: str) -> Finding:
     """Find whether the page makes the promise `cue`."""
     ref = f"listing.{cue}"
-    return weigh([(ref, 0.9)]) if _on_page(evidence, cues, cue) else Finding(0.05)
+    return weigh([(ref, 0.9)]) if evidence.on_page(cue, cues=cues) else Finding(0.05)
 
 
 @read_once
 def part_only(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether only some pieces of countable or perishable goods are concerned."""
-    lot = "listing.plural_lot" if _on_page(evidence, cues, "plural_lot") else None
+    lot = "listing.plural_lot" if evidence.on_page("plural_lot", cues=cues) else None
     if lot is None and evidence.case.order.quantity > 1 and evidence.counts("order.quantity"):
         lot = "order.quantity"
-    if lot is None and not _on_page(evidence, cues, "perishable"):
+    if lot is None and not evidence.on_page("perishable", cues=cues):
         return Finding(0.04)
     counted = [(ref, 0.5) for ref in evidence.refs_saying("part_of_lot", by=Speaker.BUYER, cues=cues)[:3]]
     counted += [(ref, 0.5) for ref in evidence.refs_saying("part_of_lot", by=Speaker.SELLER, cues=cues)[:2]]
@@ -49,17 +44,17 @@ def worthless_to_return(evidence: CaseEvidence, cues: CueBook) -> Finding:
     """Find whether sending the goods back is worthless or dangerous, or their purpose is gone."""
     case = evidence.case
     support: list[Weighted] = []
-    if _on_page(evidence, cues, "perishable"):
+    if evidence.on_page("perishable", cues=cues):
         support.append(("listing.perishable", 0.75))
-    if case.claim in (Claim.DAMAGED, Claim.MISSING_ITEM) and _on_page(evidence, cues, "fragile"):
+    if case.claim in (Claim.DAMAGED, Claim.MISSING_ITEM) and evidence.on_page("fragile", cues=cues):
         support.append(("listing.fragile", 0.6))
     support += [(ref, 0.3) for ref in evidence.refs_saying("worthless_to_return", by=Speaker.BUYER, cues=cues)[:2]]
     cheap = case.order.paid_minor <= _CHEAP_MINOR and case.order.currency == "CNY"
     if cheap and evidence.counts("order.paid_minor"):
         support.append(("order.paid_minor", 0.25))
-    if _on_page(evidence, cues, "made_to_measure"):
+    if evidence.on_page("made_to_measure", cues=cues):
         support.append(("listing.made_to_measure", 0.3))
-    if _on_page(evidence, cues, "intangible"):
+    if evidence.on_page("intangible", cues=cues):
         support.append(("listing.intangible", 0.8))
     against: list[Weighted] = [("requested", 0.4)] if case.requested == "return_and_refund" else []
     worthless = weigh(support, against)
@@ -91,7 +86,7 @@ def impaired(evidence: CaseEvidence, cues: CueBook) -> Finding:
     if evidence.case.order.goods_state != GoodsState.USED or not evidence.counts("order.goods_state"):
         return Finding(0.05)
     weight = 0.45
-    if _on_page(evidence, cues, "consumable") or _on_page(evidence, cues, "perishable"):
+    if evidence.on_page("consumable", cues=cues) or evidence.on_page("perishable", cues=cues):
         weight = 0.85
     if evidence.case.claim == Claim.QUALITY_DEFECT:
         weight *= 0.3
@@ -120,12 +115,12 @@ def no_reason_return_open(evidence: CaseEvidence, cues: CueBook, *, days: int) -
     granted = 0.3 if case.platform in _NO_REASON_PLATFORMS else 0.1
     support: list[Weighted] = [(None, granted + 0.3 if case.claim == Claim.CHANGE_OF_MIND else granted)]
     against: list[Weighted] = []
-    if _on_page(evidence, cues, "promise_of_no_reason_return"):
+    if evidence.on_page("promise_of_no_reason_return", cues=cues):
         support.append(("listing.promise_of_no_reason_return", 0.85))
         days = max(days, _days_promised(case.listing.text))
-    if _on_page(evidence, cues, "no_reason_return_excluded"):
+    if evidence.on_page("no_reason_return_excluded", cues=cues):
         against.append(("listing.no_reason_return_excluded", 0.75))
-    if _on_page(evidence, cues, "intangible"):
+    if evidence.on_page("intangible", cues=cues):
         against.append(("listing.intangible", 0.6))
     if case.order.goods_state == GoodsState.USED and evidence.counts("order.goods_state"):
         against.append(("order.goods_state", 0.85))
@@ -159,7 +154,7 @@ def hidden_quality(evidence: CaseEvidence, cues: CueBook) -> Finding:
     support: list[Weighted] = [(None, 0.1)]
     if evidence.counts("buyer_statement") and cues.has("hidden_quality", case.buyer_statement):
         support.append(("buyer_statement", 0.35))
-    elif not case.buyer_statement.strip() and _on_page(evidence, cues, "hidden_quality"):
+    elif not case.buyer_statement.strip() and evidence.on_page("hidden_quality", cues=cues):
         support.append(("listing.hidden_quality", 0.35))
     asked = [
         f"timeline.{place}"

@@ -76,11 +76,9 @@ def buyer_fault(evidence: CaseEvidence, cues: CueBook) -> Finding:
     ref, admitted = evidence.strongest(StatementLabel.ADMITS_USE_OR_FAULT, by=Speaker.BUYER)
     blamed = evidence.strongest(StatementLabel.BLAMES_BUYER, by=Speaker.SELLER)
     weight = _USE_IS_FAULT.get(evidence.case.claim, 0.75)
-    made_to_order = "made_to_measure"
     if (
         evidence.case.claim == Claim.NOT_AS_DESCRIBED
-        and evidence.counts(f"listing.{made_to_order}")
-        and cues.has(made_to_order, evidence.case.listing.text)
+        and evidence.on_page("made_to_measure", cues=cues)
         and ref in evidence.refs_saying("own_mistake", by=Speaker.BUYER, cues=cues)
     ):
         weight = 0.75
@@ -164,10 +162,8 @@ def prima_facie(evidence: CaseEvidence, cues: CueBook) -> Finding:
 
 def _excluded_by_page(evidence: CaseEvidence, cues: CueBook) -> list[str]:
     """Return a reference to the page where it says that a part said to be missing doesn't come with the goods."""
-    ref = "listing.not_included"
-    missing = evidence.case.claim == Claim.MISSING_ITEM
-    excluded = missing and evidence.counts(ref) and cues.has("not_included", evidence.case.listing.text)
-    return [ref] if excluded else []
+    excluded = evidence.case.claim == Claim.MISSING_ITEM and evidence.on_page("not_included", cues=cues)
+    return ["listing.not_included"] if excluded else []
 
 
 def _quotes_page(evidence: CaseEvidence, cues: CueBook) -> list[str]:
@@ -262,8 +258,7 @@ def _spoiled_later(evidence: CaseEvidence, cues: CueBook) -> list[Weighted]:
     """Return what shows that goods which don't keep were complained of long after they came."""
     came, complained = arrival(evidence), first_complaint(evidence)
     kept = evidence.case.claim == Claim.QUALITY_DEFECT and any(
-        evidence.counts(f"listing.{cue}") and cues.has(cue, evidence.case.listing.text)
-        for cue in ("perishable", "consumable")
+        evidence.on_page(cue, cues=cues) for cue in ("perishable", "consumable")
     )
     if not kept or came is None or complained is None or complained[1] - came[1].at < _KEEPS:
         return []

@@ -166,7 +166,7 @@ def stop_rounds(house: House, served: Served, postgres: PostgresServer, *, round
 
 
 @pytest.mark.long
-@pytest.mark.timeout(3000)
+@pytest.mark.timeout(1500)
 def test_fifty_kills_and_ten_thousand_acknowledgements(
     house: House, served: Served, measured: Callable[[str], None]
 ) -> None:

@@ -101,8 +101,7 @@ def test_confidence_and_sets_keep_their_promise_on_twenty_thousand_simulated_cas
 
 
 @pytest.mark.long
-def test_on_written_cases_the_promise_is_not_missed(measured: Callable[[str], None]) -> None:
-    """Their mistakes were read since they were first scored, so more than what is promised shows nothing."""
+def test_on_written_cases_the_intervals_contain_the_promise(measured: Callable[[str], None]) -> None:
     suggester = load_suggester(cache_dir=default_cache_dir())
     assert isinstance(suggester.scorer, EvidenceScorer)
     held_out = DATASETS_DIR / "heldout"
@@ -120,7 +119,7 @@ def test_on_written_cases_the_promise_is_not_missed(measured: Callable[[str], No
         f"{coverage.n} written cases, whose mistakes were read before: set coverage {told(coverage)}, "
         f"calibration error {told(ece)}"
     )
-    assert coverage.high >= COVERAGE
+    assert coverage.low <= COVERAGE <= coverage.high
     assert ece.low <= MOST_ECE
 
 

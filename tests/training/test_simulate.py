@@ -78,6 +78,9 @@ def test_who_lets_the_deadline_pass_has_not_proved_the_return(pool: StatementPoo
     ]
     assert any(one.truth.return_arrived for one in missed)
     assert {one.rule_order.ruling for one in missed} == {Ruling.DISMISS}
+    shared = [one for one in cases if one.truth.agreed == Ruling.PARTIAL_REFUND]
+    assert shared
+    assert {one.rule_order.ruling for one in shared} == {Ruling.PARTIAL_REFUND}
 
 
 def test_every_parameter_is_a_probability() -> None:
