@@ -97,7 +97,9 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
     app.include_router(_api(app), prefix="/api/v1")
     app.include_router(health.router, include_in_schema=False)
     app.include_router(pages.router)
-    app.mount("/static", StaticFiles(directory=_STATIC), name="static")
+    static = StaticFiles(directory=_STATIC)
+    app.mount("/static", static, name="static")
+    app.state.figures.templates[id(static)] = "/static"
     install_document(app)
     for context in iter_route_contexts(app.routes):
         app.state.figures.templates.setdefault(id(context.original_route), context.path or "")

@@ -54,5 +54,7 @@ def taobao(
         said = f"{error.filename or file}: {error.strerror or error}" if isinstance(error, OSError) else str(error)
         console.print(f"[red]{escape(said)}[/red]", soft_wrap=True)
         raise typer.Exit(2) from error
-    console.print(f"{n_cases} cases, {n_refused} refunds that are none; {escape(str(out / 'refused.jsonl'))} says why")
+    console.print(
+        f"cases: {n_cases}; refunds that are none: {n_refused}; {escape(str(out / 'refused.jsonl'))} says why"
+    )
     typer.echo(str(out / "cases.jsonl"))

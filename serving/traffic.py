@@ -33,7 +33,8 @@ log = structlog.get_logger("serving.request")
 class Figures:
     """The service's Prometheus figures; one registry an app.
 
-    templates : whole route template by the id of the route, which itself knows only the part after its prefix
+    templates : whole route template by the id of the route, which itself knows only the part after its prefix; of a
+        mounted app, where it is mounted
     """
 
     def __init__(self) -> None:
@@ -70,6 +71,11 @@ class Figures:
         ProcessCollector(registry=self.registry)
         self.model_loaded = Gauge("evidence_review_model_loaded", "1 if a model is loaded.", registry=self.registry)
 
+    def template(self, scope: Scope) -> str:
+        """Return the template of the route or mounted app that a request went to, "unmatched" where it found none."""
+        known = (self.templates.get(id(scope.get(key))) for key in ("route", "endpoint"))
+        return next(filter(None, known), "unmatched")
+
 
 class Traffic:
     """ASGI middleware."""
@@ -104,7 +110,7 @@ class Traffic:
             await self.app(scope, receive, send_marked)
         finally:
             seconds = time.perf_counter() - began
-            route = self.figures.templates.get(id(scope.get("route")), "unmatched")
+            route = self.figures.template(scope)
             method = scope["method"] if scope["method"] in _METHODS else "OTHER"
             self.figures.requests.labels(method, route, str(status)).inc()
             self.figures.seconds.labels(method, route).observe(seconds)

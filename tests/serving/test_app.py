@@ -191,8 +191,11 @@ def test_a_request_id_that_could_break_a_log_line_is_replaced(client: TestClient
 
 def test_figures_are_labelled_by_route_template(client: TestClient, lead: Headers) -> None:
     client.get("/api/v1/cases/taobao/secret-id", headers=lead)
+    client.get("/static/sign_in.css")
+    client.get("/nowhere")
     figures = client.get("/metrics", headers=lead).text
-    assert 'route="/api/v1/cases/{platform}/{case_id:path}"' in figures
+    for template in ("/api/v1/cases/{platform}/{case_id:path}", "/static", "unmatched"):
+        assert f'route="{template}"' in figures
     assert "secret-id" not in figures
 
 
