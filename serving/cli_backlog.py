@@ -74,6 +74,7 @@ def score(
             RunProgress(console) as progress,
             make_engine(load, processes=processes or len(os.sched_getaffinity(0))) as workers,
         ):
+            workers.on_loss = progress.say
             summary = score_backlog(
                 str(backlog),
                 out=out,

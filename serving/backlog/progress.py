@@ -58,6 +58,10 @@ class RunProgress:
             self._said_at = time.monotonic()
             self.console.print(self._line(done, total, refused))
 
+    def say(self, told: str) -> None:
+        """Say something that happened, above the bar."""
+        self.console.print(told, style="yellow", markup=False, highlight=False)
+
     def _line(self, done: int, total: int, refused: int) -> str:
         began_at, before = self._began or (time.monotonic(), done)
         rate = (done - before) / max(time.monotonic() - began_at, 1e-9)

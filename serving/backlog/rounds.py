@@ -7,7 +7,7 @@ are started or spoken to.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -57,10 +57,12 @@ class Engine(ABC):
     """Workers that score chunks, started at first need and stopped on leaving the `with` block.
 
     processes : workers wanted
+    on_loss : told, in a sentence, of each worker that dies while it scores
     """
 
     def __init__(self, *, processes: int) -> None:
         self.processes = processes
+        self.on_loss: Callable[[str], None] = lambda told: None
         self._known_version: str | None = None
         self._deaths_in_a_row = 0
 
@@ -135,7 +137,18 @@ class Engine(ABC):
         if self._deaths_in_a_row >= _DEATHS_IN_A_ROW:
             raise WorkersLostError(n_deaths=self._deaths_in_a_row, last=how)
         if task is not None:
+            then = "refused, for it is the second time" if task.n_deaths else "scored again, case by case"
+            self.on_loss(f"a worker was {how} while it scored {_where(task)}: {then}")
             _give_back(task, how)
+
+
+def _where(task: Task) -> str:
+    first, last = (task.of.chunk.entries[place] for place in (task.places[0], task.places[-1]))
+    if first == last:
+        return f"{first.source}, line {first.line}"
+    if first.source == last.source:
+        return f"{first.source}, lines {first.line} to {last.line}"
+    return f"{first.source}, line {first.line}, to {last.source}, line {last.line}"
 
 
 def _give_back(task: Task, how: str) -> None:

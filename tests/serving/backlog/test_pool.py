@@ -35,12 +35,18 @@ def test_results_come_in_the_order_of_the_chunks(pool: PoolEngine) -> None:
 
 
 def test_a_case_that_kills_its_worker_twice_is_refused_and_its_neighbours_are_scored(pool: PoolEngine) -> None:
+    told: list[str] = []
+    pool.on_loss = told.append
     found = list(pool.score([_chunk(1, 2, 3, case_2=KILLS), _chunk(4, 5)]))
     assert [_named(results) for results in found] == [["TB-1", "TB-2 refused", "TB-3"], ["TB-4", "TB-5"]]
     refused = found[0][1]
     assert isinstance(refused, Refused)
     assert (refused.kind, refused.line, refused.platform) == ("scoring", 2, "taobao")
     assert "worker was killed by SIGKILL" in refused.reason
+    assert len(told) == 2
+    assert "SIGKILL" in told[0]
+    assert told[0].endswith("lines 1 to 3: scored again, case by case")
+    assert told[1].endswith("line 2: refused, for it is the second time")
 
 
 def test_a_case_that_raises_is_refused_alone(pool: PoolEngine) -> None:
