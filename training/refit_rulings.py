@@ -46,11 +46,7 @@ def refit_rulings(
     like : whose C and alpha are used
     Raises InputError when there is nothing to learn from, or rulings of one kind only.
     """
-    kinds = np.unique(teaching.y_true)
-    if len(kinds) == 0:
-        raise InputError("hold no case to learn from", field="outcomes")
-    if len(kinds) == 1:
-        raise InputError(f"are all {RULINGS[kinds[0]]}: nothing tells rulings apart", field="outcomes")
+    refuse_what_teaches_nothing(teaching)
     X, y_true = simulated
     n_fit = len(y_true) * 2 // 3
     worth = teaching.weight if weighting == "provenance" else np.ones(len(teaching))
@@ -62,3 +58,12 @@ def refit_rulings(
         sample_weight=np.concatenate([np.ones(n_fit), OUTCOME_WEIGHT * worth]),
     )
     return Refit(classifier, "outcomes" if on_outcomes else "simulated", len(teaching))
+
+
+def refuse_what_teaches_nothing(teaching: OutcomeTable) -> None:
+    """Raise InputError when there is nothing to learn from, or rulings of one kind only."""
+    kinds = np.unique(teaching.y_true)
+    if len(kinds) == 0:
+        raise InputError("hold no case to learn from", field="outcomes")
+    if len(kinds) == 1:
+        raise InputError(f"are all {RULINGS[kinds[0]]}: nothing tells rulings apart", field="outcomes")

@@ -32,7 +32,7 @@ from training.model_reference import training_reference
 from training.outcome_table import outcome_table
 from training.photo_errors import load_photo_errors
 from training.readings import Readings, Tune, refit_readings, sample_files, sample_labels
-from training.refit_rulings import Refit, refit_rulings
+from training.refit_rulings import Refit, refit_rulings, refuse_what_teaches_nothing
 from training.simulate import SimulatedCase, simulate
 from training.snapshot import DecidedCase, read_snapshots
 from training.splits import split
@@ -134,11 +134,12 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
     if readings.changed:
         evidence = _scored(reader, decided, progress)
         taught = outcome_table(reader, decided, evidence)
+    teaching, calibrating = taught.rows(splits.teach), taught.rows(splits.calibrate)
+    refuse_what_teaches_nothing(teaching)
     progress(f"simulating {given.n_simulated} cases ...")
     cases = _simulated(given, champion_dir, given.n_simulated, seed=given.seed)
     simulated = ruling_table(cases)
     progress("fitting the ruling model ...")
-    teaching, calibrating = taught.rows(splits.teach), taught.rows(splits.calibrate)
     refit = refit_rulings(teaching, calibrating, simulated=simulated, like=champion.ruling, seed=given.seed)
     folder = _write_challenger(
         given,

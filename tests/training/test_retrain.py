@@ -121,6 +121,7 @@ def test_outcomes_that_teach_nothing_fail_the_run_and_the_next_is_clean(
     with pytest.raises(InputError, match=said):
         retrain(bad, progress=told.append)
     assert told[-1].endswith("; the champion stays")
+    assert not any(line.startswith("simulating") for line in told)
     assert statuses(bad) == ["FAILED"]
     run(retraining(outcomes.write(tmp_path / "good", only=slice(40))))
     assert statuses(bad) == ["FAILED", "FINISHED"]
