@@ -49,7 +49,7 @@ def _offered_sums(evidence: CaseEvidence) -> list[int]:
     messages = {message.message_id: message for message in case.chat}
     offers += [
         (messages[statement.ref].at, messages[statement.ref].text)
-        for statement, _, probability in evidence.said(StatementLabel.OFFERS_PARTIAL, by=Speaker.SELLER)
-        if probability >= _OFFERED and statement.ref in messages
+        for statement, _, _ in evidence.said(StatementLabel.OFFERS_PARTIAL, by=Speaker.SELLER, at_least=_OFFERED)
+        if statement.ref in messages
     ]
     return [sum_ for _, text in sorted(offers, key=lambda offer: offer[0]) for sum_ in sums_minor(text)]

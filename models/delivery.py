@@ -144,9 +144,7 @@ def first_complaint(evidence: CaseEvidence) -> tuple[str, datetime] | None:
     """Return (ref, time) of the first complaint after arrival: a statement of the claim, or the application."""
     came = arrival(evidence)
     start = came[1].at if came else None
-    claiming = {
-        statement.ref for statement, _, probability in evidence.said(*_CLAIMS, by=Speaker.BUYER) if probability >= 0.5
-    }
+    claiming = {statement.ref for statement, _, _ in evidence.said(*_CLAIMS, by=Speaker.BUYER, at_least=0.5)}
     found = [(message.message_id, message.at) for message in evidence.case.chat if message.message_id in claiming]
     found += [
         (f"timeline.{place}", event.at)

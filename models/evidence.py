@@ -101,14 +101,20 @@ class CaseEvidence:
         """Return the same evidence, this piece ignored."""
         return replace(self, left_out=self.left_out | {ref})
 
-    def said(self, *labels: StatementLabel, by: Speaker) -> Iterator[tuple[Statement, StatementLabel, float]]:
-        """Yield (statement, label, probability) of what `by` said in the chat and in their own account."""
+    def said(
+        self, *labels: StatementLabel, by: Speaker, at_least: float = 0.0
+    ) -> Iterator[tuple[Statement, StatementLabel, float]]:
+        """Yield (statement, label, probability) of what `by` said in the chat and in their own account.
+
+        at_least : probability below which a statement counts as not made
+        """
         for statement in self.statements:
             if statement.speaker == by and statement.ref not in self.left_out:
                 for label in labels:
-                    if label in statement.probabilities:
+                    probability = statement.probabilities.get(label, -1.0)
+                    if probability >= at_least:
                         self.index.hear(statement.ref)
-                        yield statement, label, statement.probabilities[label]
+                        yield statement, label, probability
 
     def strongest(self, label: StatementLabel, *, by: Speaker) -> tuple[str | None, float]:
         """Return (ref, probability) of the likeliest such statement; (None, 0.0) where there is none."""

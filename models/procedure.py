@@ -189,8 +189,8 @@ def _accepted_offers(evidence: CaseEvidence, cues: CueBook) -> list[tuple[str, R
     offers = [
         (statement.place, remedy, probability)
         for label, remedy in OFFERED_REMEDY.items()
-        for statement, _, probability in evidence.said(label, by=Speaker.SELLER)
-        if probability >= _HEARD and statement.place >= 0
+        for statement, _, probability in evidence.said(label, by=Speaker.SELLER, at_least=_HEARD)
+        if statement.place >= 0
     ]
     offers.sort(key=lambda offer: offer[0], reverse=True)
     strongest: dict[Ruling, tuple[str, Ruling, float]] = {}
@@ -198,7 +198,7 @@ def _accepted_offers(evidence: CaseEvidence, cues: CueBook) -> list[tuple[str, R
     latest: dict[Ruling, float] = {}
     latest_place, loudest = -1, 0.0
     texts = {message.message_id: message.text for message in evidence.case.chat}
-    for statement, _, accepted in evidence.said(StatementLabel.ACCEPTS_OFFER, by=Speaker.BUYER):
+    for statement, _, accepted in evidence.said(StatementLabel.ACCEPTS_OFFER, by=Speaker.BUYER, at_least=_TAKEN):
         while offers and offers[-1][0] < statement.place:
             place, remedy, offered = offers.pop()
             made[remedy] = max(made.get(remedy, 0.0), offered)
@@ -206,7 +206,7 @@ def _accepted_offers(evidence: CaseEvidence, cues: CueBook) -> list[tuple[str, R
             if offered >= min(_OFFERED, loudest):
                 latest = {**latest, remedy: offered} if place == latest_place else {remedy: offered}
                 latest_place = place
-        if accepted < _TAKEN or statement.place < 0:
+        if statement.place < 0:
             continue
         for remedy, offered in made.items():
             fits = _words_fit(texts.get(statement.ref, ""), remedy, cues)

@@ -99,8 +99,8 @@ def _after_complaint(evidence: CaseEvidence, ref: str | None) -> bool:
     places = {statement.ref: statement.place for statement in evidence.statements}
     complained = [
         statement.place
-        for statement, _, probability in evidence.said(label, by=Speaker.BUYER)
-        if statement.place >= 0 and probability >= _LIKELY
+        for statement, _, _ in evidence.said(label, by=Speaker.BUYER, at_least=_LIKELY)
+        if statement.place >= 0
     ]
     return ref in places and bool(complained) and places[ref] > min(complained)
 
