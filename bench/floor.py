@@ -15,14 +15,16 @@ from PIL import Image
 
 from bench.backlogs import case_files
 from models.case_file import CaseFile, photo_digest
-from models.encoders import PHOTO_SIDE, load_image_model
+from models.encoders import PHOTO_SIDE
 from models.evidence import CaseEvidence
 from models.images import open_photo
 from models.int8 import OPSET
+from models.pretrained import load_image_model
 from models.scorer import EvidenceScorer, conversation
 from models.suggester import Suggester
 
-_LAYERS, _HIDDEN, _HEADS, _FEED_FORWARD = 12, 384, 12, 1536
+_WHOLE = 12
+_HIDDEN, _HEADS, _FEED_FORWARD = 384, 12, 1536
 
 
 def cpu_s(act: Callable[[], object]) -> float:
@@ -63,10 +65,10 @@ def int8_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> floa
     return rows * inner * columns * n_times / seconds
 
 
-def text_multiply_adds(n_tokens: int) -> tuple[int, int]:
+def text_multiply_adds(n_tokens: int, *, layers: int) -> tuple[int, int]:
     """Return the multiply-adds of the chat encoder on one window: by weights, and of attention."""
     weights = 4 * _HIDDEN * _HIDDEN + 2 * _HIDDEN * _FEED_FORWARD
-    return _LAYERS * n_tokens * weights, _LAYERS * 2 * n_tokens * n_tokens * _HIDDEN
+    return layers * n_tokens * weights, layers * 2 * n_tokens * n_tokens * _HIDDEN
 
 
 def image_multiply_adds() -> int:
@@ -121,7 +123,8 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
                 image.load()
 
     mean_length = round(sum(lengths) / len(lengths))
-    by_weights, attention = (sum(each) for each in zip(*map(text_multiply_adds, lengths), strict=True))
+    added = [text_multiply_adds(length, layers=scorer.chat.layers or _WHOLE) for length in lengths]
+    by_weights, attention = (sum(each) for each in zip(*added, strict=True))
     attention_rate = gemm_rate(mean_length, _HIDDEN // _HEADS, mean_length, n_times=300)
     image_rate = gemm_rate(28 * 28, 112, 672)
     floors = {

@@ -17,17 +17,15 @@ from models.case_file import CaseFile
 from models.chat import ChatClassifier, full_rank
 from models.domain import Case, Suggestion
 from models.encoders import (
-    PACKAGED,
     ImageEncoder,
     PhotoFeatures,
     TextEncoder,
     letterbox,
-    load_image_model,
-    load_text_model,
 )
 from models.errors import ImageError
 from models.findings import AGREED_REMEDIES, PROPOSITIONS, Findings
 from models.images import open_photo
+from models.pretrained import PACKAGED, load_image_model, load_text_model
 from models.rule_pack import RulePack
 from models.ruling import features
 from models.scorer import EvidenceScorer, _SeenPhoto
@@ -36,13 +34,16 @@ from models.windows import WindowMaker
 
 
 class EagerText(TextEncoder):
-    """A feature-extraction pipeline around the transformers model as loaded, one text at a time."""
+    """A feature-extraction pipeline around the transformers model as loaded, one text at a time.
 
-    def __init__(self, chat: ChatClassifier) -> None:
+    layers : kept of the encoder's, None for all, as it is published
+    """
+
+    def __init__(self, chat: ChatClassifier, *, layers: int | None) -> None:
         import torch
         from transformers import PreTrainedTokenizerFast, pipeline
 
-        model, self.tokenizer = load_text_model(PACKAGED)
+        model, self.tokenizer = load_text_model(PACKAGED, layers=layers)
         parameters = dict(model.named_parameters())
         with torch.no_grad():
             for name, difference in full_rank(chat.delta).items():
@@ -125,19 +126,24 @@ class PlainSuggester(Suggester):
 
 
 class NaiveLoop:
-    """like : the product's Suggester, whose weights are taken"""
+    """like : the product's Suggester, whose weights are taken
 
-    def __init__(self, like: Suggester) -> None:
+    whole_encoder : read chats with all layers of the encoder as published, which is what one would write first; those
+        that we leave out are there for their time, not for their answers
+    """
+
+    def __init__(self, like: Suggester, *, whole_encoder: bool) -> None:
         scorer = like.scorer
         if not isinstance(scorer, EvidenceScorer):
             raise TypeError("only the shipped scorer can be taken apart")
-        text = EagerText(scorer.chat)
+        text = EagerText(scorer.chat, layers=None if whole_encoder else scorer.chat.layers)
         chat = ChatClassifier(
             encoder=text,
             heads=scorer.chat.heads,
             windows=WindowMaker(text.tokenizer, max_window_tokens=0),
             delta=scorer.chat.delta,
             source=PACKAGED,
+            layers=scorer.chat.layers,
         )
         self.suggester = PlainSuggester(
             scorer=LoopScorer(

@@ -135,23 +135,28 @@ def online(plan: Plan) -> dict[str, Any]:
 
 
 def beside_naive(plan: Plan) -> dict[str, Any]:
-    """Return, for mixed and text-only cases, CPU milliseconds a case of both ways and the ratio of each pair."""
+    """Return, for mixed and text-only cases, CPU milliseconds a case of both ways and the ratio of each pair.
+
+    The loop reads chats with the whole encoder as published; in each pair it also runs with the layers that we keep.
+    """
     import torch
 
     from bench.naive import NaiveLoop
 
     torch.set_num_threads(1)
     suggester, start = _suggester(), next(plan["numbers"])
-    naive = NaiveLoop(suggester)
+    naive = NaiveLoop(suggester, whole_encoder=True)
+    same_encoder = NaiveLoop(suggester, whole_encoder=False)
     found = {}
     for kind, n_photos in (("mixed", 2), ("text", 0)):
         n_cases = plan["pair_cases"][kind]
-        pairs, again = [], []
+        pairs, same_layers, again = [], [], []
         for _ in range(plan["pairs"] + 1):
-            slow, fast, same = (case_files(n_cases, n_photos=n_photos, start=start) for _ in range(3))
+            slow, fewer, fast, same = (case_files(n_cases, n_photos=n_photos, start=start) for _ in range(4))
             pairs.append(
                 (cpu_s(partial(naive.suggest, slow)) / n_cases, cpu_s(partial(suggester.suggest, fast)) / n_cases)
             )
+            same_layers.append(cpu_s(partial(same_encoder.suggest, fewer)) / n_cases)
             again.append(cpu_s(partial(suggester.suggest, same)) / n_cases)
             start += n_cases
         warm = pairs[1:]
@@ -160,11 +165,15 @@ def beside_naive(plan: Plan) -> dict[str, Any]:
             "n_pairs": len(warm),
             "n_cases": n_cases,
             "naive_ms": 1000 * statistics.median(slow for slow, _ in warm),
+            "same_layers_ms": 1000 * statistics.median(same_layers[1:]),
             "ours_ms": 1000 * statistics.median(fast for _, fast in warm),
             "again_ms": 1000 * statistics.median(again[1:]),
             "ratio": statistics.median(ratios),
             "ratio_low": ratios[0],
             "ratio_high": ratios[-1],
+            "ratio_same_layers": statistics.median(
+                few / fast for few, (_, fast) in zip(same_layers[1:], warm, strict=True)
+            ),
         }
     return found
 

@@ -30,7 +30,7 @@ __all__ = ["ChatClassifier", "LowRank", "MessageFeatures", "StatementScore", "Ut
 MAX_SPANS = 3
 ATTACHED_PROBABILITY = 211 / 212
 """A buyer's message with a photo files evidence by definition: 210 of 210 in the written cases, by Laplace's rule."""
-_FORMAT = 1
+_FORMAT = 2
 _COLUMN = {label: column for column, label in enumerate(LABELS)}
 _MAX_EXPONENT = 30.0
 
@@ -91,17 +91,25 @@ class ChatClassifier:
 
     encoder : token states, with `delta` already in them
     delta : low-rank differences from the pretrained encoder, kept to be saved
-    source : where the encoder came from, kept to be saved
+    source, layers : where the encoder came from and how many of its layers it is, kept to be saved
     """
 
     def __init__(
-        self, *, encoder: TextEncoder, heads: Heads, windows: WindowMaker, delta: LowRank, source: str
+        self,
+        *,
+        encoder: TextEncoder,
+        heads: Heads,
+        windows: WindowMaker,
+        delta: LowRank,
+        source: str,
+        layers: int | None = None,
     ) -> None:
         self.encoder = encoder
         self.heads = heads
         self.windows = windows
         self.delta = delta
         self.source = source
+        self.layers = layers
 
     @classmethod
     def load(cls, directory: Path, *, cache_dir: Path, threads: int = 1, int8: bool = False) -> "ChatClassifier":
@@ -128,16 +136,23 @@ class ChatClassifier:
                 if name.endswith(".left")
             }
             limits = {"max_window_tokens": 0} | {name: int(value) for name, value in settings["windows"].items()}
-            source = str(settings["encoder"])
+            source, layers = str(settings["encoder"]), settings["layers"]
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
         except Exception as error:
             if type(error).__name__ != "SafetensorError":
                 raise
             raise WeightsError(f"{directory}: the chat classifier can't be read: {error!r}") from error
-        encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads, int8=int8)
+        encoder = prepare_text_encoder(
+            source, cache_dir=cache_dir, layers=layers, delta=full_rank(delta), threads=threads, int8=int8
+        )
         return cls(
-            encoder=encoder, heads=heads, windows=WindowMaker(encoder.tokenizer, **limits), delta=delta, source=source
+            encoder=encoder,
+            heads=heads,
+            windows=WindowMaker(encoder.tokenizer, **limits),
+            delta=delta,
+            source=source,
+            layers=layers,
         )
 
     def save(self, directory: Path) -> None:
@@ -147,6 +162,7 @@ class ChatClassifier:
         settings = {
             "format": _FORMAT,
             "encoder": self.source,
+            "layers": self.layers,
             "labels": [label.value for label in LABELS],
             "claims": [claim.value for claim in CLAIMS],
             "windows": self.windows.limits,

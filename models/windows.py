@@ -1,8 +1,9 @@
 """What the encoder is shown of a conversation: whole messages in a row, after the last words said before them.
 
-`<s> seller: … </s> buyer: a message </s> seller: the next </s> …`: who speaks is written by us in front of each
-message, and what a message says of itself ("system: …") stays part of its text. Each message is read in one window, in
-which it sees what was said before and, up to the window's end, what was answered. Knows nothing of labels.
+`<s> sell … </s> buy a message </s> sell the next </s> …`: who speaks is written by us in front of each message, in one
+token of the packaged encoder, and what a message says of itself ("sell …") stays part of its text. Each message is read
+in one window, in which it sees what was said before and, up to the window's end, what was answered. Knows nothing of
+labels.
 """
 
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ MAX_OWN_TOKENS = 128
 CONTEXT_MESSAGES = 3
 MAX_CONTEXT_TOKENS = 48
 MAX_WINDOW_TOKENS = 256
+_WHO = {Speaker.BUYER: "buy", Speaker.SELLER: "sell", Speaker.PLATFORM: "platform", Speaker.SYSTEM: "system"}
+_BARE_WORD_START = "▁"
 
 
 @dataclass(frozen=True)
@@ -113,11 +116,11 @@ class WindowMaker:
         return context[max(0, len(context) - self.max_context_tokens) :]
 
     def _segment(self, utterance: Utterance) -> tuple[list[int], list[tuple[int, int]]]:
-        """Return the ids of `speaker: text` and the offsets of those that belong to the text."""
-        prefix = f"{utterance.speaker.value}: "
+        """Return the ids of who speaks and of the text, and the offsets of those that belong to the text."""
+        who = self.tokenizer.encode(_WHO[utterance.speaker], add_special_tokens=False).ids
         limit = 40 * self.max_own_tokens
-        encoding = self.tokenizer.encode(prefix + utterance.text[:limit], add_special_tokens=False)
-        own = [(max(0, start - len(prefix)), end - len(prefix)) for start, end in encoding.offsets if end > len(prefix)]
-        before = len(encoding.ids) - len(own)
-        own = own[: self.max_own_tokens]
-        return list(encoding.ids[: before + len(own)]), own
+        said = self.tokenizer.encode(utterance.text[:limit], add_special_tokens=False)
+        # A text that opens without a word of its own kind costs a token that says nothing.
+        first = 1 if said.tokens[:1] == [_BARE_WORD_START] else 0
+        own = slice(first, first + self.max_own_tokens)
+        return [*who, *said.ids[own]], said.offsets[own]

@@ -68,6 +68,7 @@ def ablations(chat: ChatClassifier) -> dict[str, ChatClassifier]:
             windows=windows_now,
             delta=chat.delta,
             source=chat.source,
+            layers=chat.layers,
         )
 
     return {

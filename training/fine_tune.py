@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from models.chat import ChatClassifier
-from models.encoders import load_text_model
 from models.errors import ModelError
+from models.pretrained import load_text_model
 from models.scorer import conversation
 from models.vocabulary import StatementLabel
 from models.windows import WindowMaker
@@ -81,12 +81,13 @@ def fine_tune(
 
     The messages are the corpus and what people corrected.
 
-    settings : the number of layers is that of the encoder, whatever it says
+    settings : all layers that the classifier's encoder keeps are tuned, whatever it says
     Raises MachineTooSmallError where a sample shows that `allowance` won't do.
     """
     corpus = [*read_training_corpus(datasets_dir, data_dir=None), *corrected_chats(teaching)]
-    model, _ = load_text_model(chat.source)
-    chosen = replace(settings or TuneSettings(), layers=len(model.encoder.layer))
+    model, _ = load_text_model(chat.source, layers=chat.layers)
+    n_layers = len(model.encoder.layer)
+    chosen = replace(settings or TuneSettings(), depth=n_layers, layers=n_layers)
     progress("measuring what tuning the text encoder takes ...")
     need = measure_need(corpus, source=chat.source, settings=chosen, threads=threads)
     said = f"{need.memory_bytes / 1e9:.1f} GB and about {need.minutes:.0f} minutes for {need.n_messages} messages"
@@ -135,7 +136,7 @@ def measure_need(corpus: Sequence[LabelledConversation], *, source: str, setting
     import torch
 
     torch.set_num_threads(threads)
-    model, tokenizer = load_text_model(source)
+    model, tokenizer = load_text_model(source, layers=settings.depth)
     windows = WindowMaker(tokenizer)
     everything = read_examples(corpus, windows=windows)
     order = np.random.default_rng(0).permutation(len(corpus))[:_PROBED]

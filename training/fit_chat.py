@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 from models.chat import ATTACHED_PROBABILITY, ChatClassifier, full_rank
 from models.chat_heads import LABELS, Heads
-from models.encoders import PACKAGED, load_text_model, prepare_text_encoder
+from models.encoders import prepare_text_encoder
 from models.errors import ModelError
 from models.phrases import PhraseWeights
+from models.pretrained import PACKAGED, load_text_model
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Window, WindowMaker
 from training.chat_corpus import LabelledConversation, read_training_corpus
@@ -181,7 +182,7 @@ def fit_conversations(
     import torch
 
     torch.set_num_threads(threads)
-    model, tokenizer = load_text_model(source)
+    model, tokenizer = load_text_model(source, layers=settings.depth)
     windows = WindowMaker(tokenizer)
     examples = read_examples(conversations, windows=windows)
     tuner = Tuner(model, examples.windows, examples.own, layers=settings.layers)
@@ -212,13 +213,16 @@ def fit_conversations(
         resting=(weight @ reader.mean_state(everything)).astype(np.float32),
         claim_shift=(shares.claim_share * _habits(examples, everything)).astype(np.float32),
     )
-    encoder = prepare_text_encoder(source, cache_dir=cache_dir, delta=full_rank(delta), threads=threads)
+    encoder = prepare_text_encoder(
+        source, cache_dir=cache_dir, layers=settings.depth, delta=full_rank(delta), threads=threads
+    )
     classifier = ChatClassifier(
         encoder=encoder,
         heads=heads,
         windows=WindowMaker(encoder.tokenizer, **windows.limits),
         delta=delta,
         source=source,
+        layers=settings.depth,
     )
     return FittedChat(classifier, pool, figures)
 

@@ -33,13 +33,15 @@ _MATRICES = (
 class TuneSettings:
     """How the encoder is tuned.
 
-    layers : how many upper layers are tuned
+    depth : how many of the encoder's layers are kept, from the lowest up
+    layers : how many of those, the upper ones, are tuned
     rank : columns of each left factor
     rate, head_rate : peak learning rates of factors and head
     smoothing : a label's target is this far from 0 and 1
     positive_power : positives weigh (negatives / positives) ** positive_power, at most `positive_cap`
     """
 
+    depth: int = 6
     layers: int = 6
     rank: int = 16
     epochs: int = 4
@@ -142,7 +144,7 @@ class Tuner:
         model.set_attn_implementation("eager")
         for parameter in model.parameters():
             parameter.requires_grad_(False)
-        self.n_lower = len(model.encoder.layer) - layers
+        self.n_lower = max(0, len(model.encoder.layer) - layers)
         self.windows = list(windows)
         self.own = list(own)
         self.lower = self._lower_states()

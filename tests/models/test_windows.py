@@ -50,6 +50,16 @@ def test_a_window_holds_no_more_than_its_limit_unless_one_message_does(
         assert len(window.ids) <= 90 or len(window.members) == 1
 
 
+def test_a_text_that_names_a_speaker_is_still_the_writers_own(tokenizer: Tokenizer) -> None:
+    maker = WindowMaker(tokenizer)
+    (window,) = maker.cut([Utterance("m1", Speaker.BUYER, "sell x"), Utterance("m2", Speaker.SELLER, "x")])
+    ends = [place for place, token in enumerate(window.ids) if token == tokenizer.token_to_id("</s>")]
+    assert len(ends) == 2
+    who = {s: tuple(tokenizer.encode(w, add_special_tokens=False).ids) for s, w in (("b", "buy"), ("s", "sell"))}
+    assert window.ids[1 : 1 + len(who["b"])] == who["b"]
+    assert window.ids[ends[0] + 1 : ends[0] + 1 + len(who["s"])] == who["s"]
+
+
 def test_a_window_opens_with_the_last_words_said_before_it(tokenizer: Tokenizer, chat: list[Utterance]) -> None:
     maker = WindowMaker(tokenizer, max_window_tokens=0, max_context_tokens=12)
     first, second, *_ = maker.cut(chat)
