@@ -63,6 +63,9 @@ PARAMETERS: dict[str, float] = {
     "video_by_buyer": 0.12,
     "video_by_seller": 0.15,
     "damage_noted": 0.08,
+    "trouble_noted": 0.6,
+    "lost_without_arrival": 0.5,
+    "delivery_confirmed": 0.6,
     "seller_silent": 0.07,
     "evidence_requested": 0.24,
     "evidence_filed_in_time": 0.25,
@@ -79,7 +82,12 @@ PARAMETERS: dict[str, float] = {
 
 @dataclass(frozen=True)
 class HiddenTruth:
-    """One dispute as it really was, and what the file will show of it."""
+    """One dispute as it really was, and what the file will show of it.
+
+    trouble_noted : the carrier writes down what went wrong on the way
+    arrival_shown : the logistics end at the buyer's side, be it true or not
+    delivery_confirmed : the seller files the carrier's word for it
+    """
 
     claim: Claim
     platform: Platform
@@ -91,6 +99,9 @@ class HiddenTruth:
     prompt: bool
     shows: bool
     damage_noted: bool
+    trouble_noted: bool
+    arrival_shown: bool
+    delivery_confirmed: bool
     buyer_video: bool
     seller_video: bool
     seller_admits: bool
@@ -151,6 +162,9 @@ def sample_truth(
         prompt=happens("prompt_when_right" if right else "prompt_when_wrong"),
         shows=happens("buyer_shows_when_right" if right else "buyer_shows_when_wrong"),
         damage_noted=cause == "carrier" and happens("damage_noted"),
+        trouble_noted=cause == "carrier" and happens("trouble_noted"),
+        arrival_shown=not (claim == Claim.NOT_RECEIVED and right and happens("lost_without_arrival")),
+        delivery_confirmed=claim == Claim.NOT_RECEIVED and not right and happens("delivery_confirmed"),
         buyer_video=right and happens("video_by_buyer"),
         seller_video=cause != "seller" and happens("video_by_seller"),
         seller_admits=happens("seller_admits_when_at_fault" if cause == "seller" else "seller_admits_otherwise"),

@@ -114,7 +114,7 @@ def propositions(truth: HiddenTruth) -> dict[Proposition, bool]:
         "explanation_or_rebuttal": truth.seller_rebuts and not truth.seller_admits and not seller_missed,
         "inspection_report": truth.inspection,
         "provenance": truth.papers and not seller_missed,
-        "delivery": truth.claim != Claim.NOT_RECEIVED or (truth.cause == "none" and handed_over),
+        "delivery": truth.claim != Claim.NOT_RECEIVED or _delivered(truth, handed_over=handed_over),
         "return_received": truth.return_arrived and not buyer_missed,
         "no_reason_return_open": truth.in_no_reason_window and truth.goods_state != GoodsState.USED,
         "receipt_confirmed": truth.receipt_confirmed and truth.claim in (Claim.DAMAGED, Claim.MISSING_ITEM),
@@ -135,6 +135,12 @@ def propositions(truth: HiddenTruth) -> dict[Proposition, bool]:
         "resending_promised": "resending_promised" in truth.promised,
         "breakage_covered": "breakage_covered" in truth.promised,
     }
+
+
+def _delivered(truth: HiddenTruth, *, handed_over: bool) -> bool:
+    """Return whether the file shows delivery: an arrival that the carrier vouches for or nothing speaks against."""
+    doubted = truth.trouble_noted or truth.seller_admits
+    return truth.arrival_shown and (handed_over or truth.delivery_confirmed) and not doubted
 
 
 def _with_noise(rng: np.random.Generator, order: Order, noise: float) -> Order:

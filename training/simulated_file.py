@@ -207,12 +207,10 @@ class _Writer:
     def _logistics(self) -> list[LogisticsEvent]:
         truth = self.truth
         events = [LogisticsEvent(at=_START + timedelta(days=1), event=LogisticsEventKind.SHIPPED)]
-        trouble = truth.cause == "carrier" and self.rng.random() < 0.6
-        if trouble:
-            note = self._one_of("carrier")
+        if truth.trouble_noted:
+            note = self._one_of("lost" if truth.claim == Claim.NOT_RECEIVED else "carrier")
             events.append(LogisticsEvent(at=_START + timedelta(days=2), event=LogisticsEventKind.EXCEPTION, note=note))
-        lost = truth.claim == Claim.NOT_RECEIVED and truth.cause in ("carrier", "seller")
-        if lost and self.rng.random() < 0.5:
+        if not truth.arrival_shown:
             return events
         note = None
         if truth.signed_by not in (SignedBy.BUYER, SignedBy.FAMILY):
@@ -262,7 +260,7 @@ class _Writer:
             filed.append((DocumentKind.INSPECTION_REPORT, Party.BUYER))
         if truth.papers and truth.claim == Claim.COUNTERFEIT:
             filed.append((DocumentKind.PROVENANCE, Party.SELLER))
-        if truth.claim == Claim.NOT_RECEIVED and truth.cause == "none" and self.rng.random() < 0.6:
+        if truth.delivery_confirmed:
             filed.append((DocumentKind.CARRIER_STATEMENT, Party.SELLER))
         self.documents = [
             Document(document_id=f"d{place}", kind=kind, filed_by=party) for place, (kind, party) in enumerate(filed)
