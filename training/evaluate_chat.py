@@ -69,13 +69,13 @@ def score_baselines(data_dir: Path, *, datasets_dir: Path, encoder: TextEncoder)
     train = _flat(read_training_corpus(datasets_dir, data_dir=data_dir))
     test = read_reviews(data_dir, split="test")
     texts = [conversation.utterances[0].text for conversation in test]
-    phrases = fit_phrases(train.texts, train.y_true, train.known)
-    weight, bias = fit_features(encoder.encode(train.texts).astype(np.float64), train.y_true, train.known)
-    logits = {"tfidf": phrases.score(texts), "e5": encoder.encode(texts).astype(np.float64) @ weight.T + bias}
     columns = [LABELS.index(label) for label in REVIEW_FIGURE_LABELS]
+    y_true, known = train.y_true[:, columns], train.known[:, columns]
+    phrases = fit_phrases(train.texts, y_true, known)
+    weight, bias = fit_features(encoder.encode(train.texts).astype(np.float64), y_true, known)
+    logits = {"tfidf": phrases.score(texts), "e5": encoder.encode(texts).astype(np.float64) @ weight.T + bias}
     return {
-        name: _table(test, REVIEW_FIGURE_LABELS, 1.0 / (1.0 + np.exp(-found[:, columns])))
-        for name, found in logits.items()
+        name: _table(test, REVIEW_FIGURE_LABELS, 1.0 / (1.0 + np.exp(-found))) for name, found in logits.items()
     }
 
 
