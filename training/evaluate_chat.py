@@ -74,9 +74,7 @@ def score_baselines(data_dir: Path, *, datasets_dir: Path, encoder: TextEncoder)
     phrases = fit_phrases(train.texts, y_true, known)
     weight, bias = fit_features(encoder.encode(train.texts).astype(np.float64), y_true, known)
     logits = {"tfidf": phrases.score(texts), "e5": encoder.encode(texts).astype(np.float64) @ weight.T + bias}
-    return {
-        name: _table(test, REVIEW_FIGURE_LABELS, 1.0 / (1.0 + np.exp(-found))) for name, found in logits.items()
-    }
+    return {name: _table(test, REVIEW_FIGURE_LABELS, 1.0 / (1.0 + np.exp(-found))) for name, found in logits.items()}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Promise 5: malformed input gives no 5xx, no crash, bounded memory and time; pixel bombs are refused undecoded."""
 
-import io
 import gc
+import io
 import json
 import random
 import struct
