@@ -15,7 +15,7 @@ from training.year_report import CONTRASTS, Years, joined, windows, write_page
 
 YEAR = Year(
     n_months=3,
-    cases_a_month=160,
+    cases_a_month=320,
     rule_change_day=30,
     new_category_day=45,
     biased_day=60,
@@ -77,7 +77,7 @@ def test_every_arm_starts_with_the_same_champion_and_only_retraining_moves_it(
 def test_people_who_always_echo_teach_the_champion_its_own_answers(
     pool: StatementPool, photo_errors: PhotoErrors
 ) -> None:
-    echoing = replace(YEAR, n_months=2, cases_a_month=100, rule_change_day=900, echo=1.0)
+    echoing = replace(YEAR, n_months=2, cases_a_month=200, rule_change_day=900, echo=1.0)
     docket, lived = live(
         echoing, pool=pool, photo_errors=photo_errors, arms=(NEVER, ECHO_EQUAL), progress=lambda line: None
     )
@@ -96,6 +96,6 @@ def test_the_page_names_every_safeguard_with_its_interval_and_shows_the_plots(
     page = (tmp_path / "year.md").read_text(encoding="utf-8")
     for name, *_ in CONTRASTS:
         assert page.count(f"| {name} |") == len(windows(YEAR))
-    assert "480 simulated cases" in page
+    assert f"{YEAR.n_cases} simulated cases" in page
     assert "rule change" in (tmp_path / "year" / "accuracy.svg").read_text(encoding="utf-8")
     assert all(f"| {arm.name} |" in page for arm in ARMS)
