@@ -15,7 +15,7 @@ from bench.backlogs import ROOT
 from bench.floor import cpu_s
 from models.chat import ChatClassifier
 from models.encoders import default_cache_dir
-from models.phrases import phrase_matrix, phrases
+from models.phrases import phrase_matrix, phrases, units
 from models.registry import SHIPPED_DIR
 from models.windows import WindowMaker
 from training.chat_corpus import LabelledConversation, read_dialogues
@@ -82,7 +82,7 @@ def cascade() -> dict[str, Any]:
             states.append(bool(labels))
             groups.append(dialogue.group)
     y_true = np.array(states)
-    counts = Counter(phrase for text in texts for phrase in {found for found, _ in phrases(text)})
+    counts = Counter(phrase for text in texts for phrase in {found for found, _ in phrases(units(text))})
     known = [phrase for phrase, count in counts.items() if count > 1]
     idf = np.array([np.log(len(texts) / counts[phrase]) + 1 for phrase in known], np.float32)
     X = phrase_matrix(texts, vocabulary={phrase: row for row, phrase in enumerate(known)}, idf=idf)

@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 from models.chat_heads import CLAIMS, LABELS, Heads, Setting, attention, token_shares
 from models.encoders import TextEncoder, equal_lengths, prepare_text_encoder
 from models.errors import WeightsError
-from models.phrases import Place, units
+from models.phrases import Place, Unit, units
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Member, Utterance, Window, WindowMaker
 
@@ -74,6 +74,7 @@ class _Look:
 
     window, rank : the place of its window and its rank in it
     own : shape (n_tokens, hidden), its own token states; tokens : shape (n_tokens, n_labels), what each adds
+    words : the units of its text
     phrases : the places of its known phrases and what each adds, as `PhraseWeights.contributions` gives them
     logits : shape (n_labels,)
     """
@@ -82,6 +83,7 @@ class _Look:
     rank: int
     own: NDArray[np.float32]
     tokens: NDArray[np.float64]
+    words: list[Unit]
     phrases: tuple[list[Place], NDArray[np.float64]]
     logits: NDArray[np.float64]
 
@@ -254,6 +256,7 @@ class ChatClassifier:
         ]
         readable = [place for place, ranks in enumerate(wanted) if ranks]
         heads = self.heads
+        weight, focus = heads.weight.astype(np.float64), heads.focus.astype(np.float64)
         for group in equal_lengths([len(windows[place][0].ids) for place in readable]):
             chosen = [readable[row] for row in group]
             states = self.encoder.token_states(np.array([windows[place][0].ids for place in chosen], np.int64))
@@ -262,14 +265,13 @@ class ChatClassifier:
                 shift = heads.shift_of(setting)
                 for rank in wanted[place]:
                     own = state[window.members[rank].start : window.members[rank].end]
-                    tokens = token_shares(
-                        own.astype(np.float64), weight=heads.weight, focus=heads.focus, resting=heads.resting
-                    )
+                    tokens = token_shares(own.astype(np.float64), weight=weight, focus=focus, resting=heads.resting)
                     encoder_logits = tokens.sum(axis=0) + heads.resting + heads.bias
-                    phrases = heads.phrases.contributions(said[rank].text)
+                    words = units(said[rank].text)
+                    phrases = heads.phrases.contributions(words)
                     phrase_logits = phrases[1].sum(axis=0) + heads.phrases.bias
                     logits = heads.encoder_share * encoder_logits + heads.phrase_share * phrase_logits + shift
-                    yield _Look(place, rank, own, tokens, phrases, logits)
+                    yield _Look(place, rank, own, tokens, words, phrases, logits)
 
     def _judge(self, member: Member, utterance: Utterance, look: _Look) -> Verdict:
         likely = sigmoid(look.logits)
@@ -277,18 +279,21 @@ class ChatClassifier:
         stated = [label for label, probability in probabilities.items() if probability >= 0.5]
         if not stated:
             return probabilities, {}
-        shares = self._shares(member, utterance, look)
-        words = units(utterance.text)
-        return probabilities, {label: _spans(words, shares[:, _COLUMN[label]]) for label in stated}
+        shares = self._shares(member, utterance, look, stated)
+        return probabilities, {label: _spans(look.words, share) for label, share in zip(stated, shares.T, strict=True)}
 
-    def _shares(self, member: Member, utterance: Utterance, look: _Look) -> NDArray[np.float64]:
-        """Return what each character adds to the logits over a token's usual share, shape (n_characters, n_labels)."""
+    def _shares(
+        self, member: Member, utterance: Utterance, look: _Look, stated: Sequence[StatementLabel]
+    ) -> NDArray[np.float64]:
+        """Return what each character adds over a token's usual share, shape (n_characters, n_stated)."""
         heads, (places, added) = self.heads, look.phrases
+        columns = [_COLUMN[label] for label in stated]
         spread = [(start, max(end, start + 1)) for start, end in member.offsets] + places
         starts, ends = np.array(spread, np.intp).reshape(-1, 2).T
-        values = np.concatenate([look.tokens * heads.encoder_share, added * heads.phrase_share])
+        by_token = look.tokens[:, columns] * heads.encoder_share[columns]
+        values = np.concatenate([by_token, added[:, columns] * heads.phrase_share[columns]])
         values /= (ends - starts)[:, None]
-        steps = np.zeros((len(utterance.text) + 2, len(LABELS)))
+        steps = np.zeros((len(utterance.text) + 2, len(columns)))
         np.add.at(steps, starts, values)
         np.subtract.at(steps, ends, values)
         return np.asarray(steps.cumsum(axis=0)[: len(utterance.text)])
@@ -321,7 +326,7 @@ def full_rank(delta: LowRank) -> dict[str, NDArray[np.float32]]:
     return {name: left.astype(np.float32) @ right.astype(np.float32) for name, (left, right) in delta.items()}
 
 
-def _spans(words: Sequence[tuple[str, int, int]], shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
+def _spans(words: Sequence[Unit], shares: NDArray[np.float64]) -> tuple[tuple[int, int], ...]:
     """Return up to `MAX_SPANS` runs of units that add most, in text order; at least one where there is a unit.
 
     words : the text's units; shares : shape (n_characters,)

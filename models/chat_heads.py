@@ -96,12 +96,12 @@ def token_shares(
     own : shape (n_tokens, hidden), the states of the message's own tokens
     Returns shape (n_tokens, n_labels); its column sums, `resting` and the bias make the encoder logits.
     """
-    shares: NDArray[np.float64] = attention(own, focus=focus) * (own @ weight.astype(np.float64).T - resting)
-    return shares
+    added = own @ weight.astype(np.float64, copy=False).T - resting
+    return np.asarray(attention(own, focus=focus) * added)
 
 
 def attention(own: NDArray[np.float64], *, focus: NDArray[Any]) -> NDArray[np.float64]:
     """Return how much each token counts for each label, shape (n_tokens, n_labels), columns summing to 1."""
-    looked = own @ focus.astype(np.float64).T
+    looked = own @ focus.astype(np.float64, copy=False).T
     looked = np.exp(looked - looked.max(axis=0))
     return np.asarray(looked / looked.sum(axis=0))

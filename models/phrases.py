@@ -6,6 +6,7 @@ message's logit is a sum over the places of its phrases. Knows nothing of speake
 """
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,10 +20,12 @@ _WORD_PIECES = (4, 5)
 _NUMBER = "0"
 
 Place = tuple[int, int]
+Unit = tuple[str, int, int]
+"""Normalised, with its [start, end) characters."""
 
 
-def units(text: str) -> list[tuple[str, int, int]]:
-    """Return (normalised unit, start, end) in order; digits of any length become one sign."""
+def units(text: str) -> list[Unit]:
+    """Return the units in order; digits of any length become one sign."""
     found = []
     for match in _UNIT.finditer(text):
         unit = _NUMBER if match[0].isascii() and match[0].isdigit() else match[0].lower().replace("’", "'")
@@ -30,17 +33,17 @@ def units(text: str) -> list[tuple[str, int, int]]:
     return found
 
 
-def phrases(text: str) -> list[tuple[str, Place]]:
-    """Return every phrase with its [start, end) characters; repeated phrases are returned each time."""
-    parts = units(text)
+def phrases(parts: Sequence[Unit]) -> list[tuple[str, Place]]:
+    """Return every phrase of a text's units with its [start, end) characters, repeated ones each time."""
+    starts = [start for _, start, _ in parts]
+    runs = [unit for unit, _, _ in parts]
     found: list[tuple[str, Place]] = []
-    for first, (_, start, _) in enumerate(parts):
-        phrase = ""
-        for last in range(first, min(first + _LONGEST, len(parts))):
-            phrase = f"{phrase} {parts[last][0]}" if phrase else parts[last][0]
-            found.append((phrase, (start, parts[last][2])))
+    for length in range(_LONGEST):
+        if length:
+            runs = [f"{run} {unit}" for run, (unit, _, _) in zip(runs, parts[length:], strict=False)]
+        found += zip(runs, zip(starts, (end for _, _, end in parts[length:]), strict=False), strict=False)
     for unit, start, end in parts:
-        if len(unit) != end - start or not unit.isascii():
+        if len(unit) < _WORD_PIECES[0] or len(unit) != end - start or not unit.isascii():
             continue
         for length in _WORD_PIECES:
             found += [
@@ -72,17 +75,19 @@ class PhraseWeights:
         """Return logits, shape (n_texts, n_labels), each text by itself."""
         return np.asarray(self.matrix(texts) @ self.weights.astype(np.float64)) + self.bias
 
-    def contributions(self, text: str) -> tuple[list[Place], NDArray[np.float64]]:
-        """Return the places of known phrases and what each adds to the logits, shape (n_places, n_labels).
+    def contributions(self, parts: Sequence[Unit]) -> tuple[list[Place], NDArray[np.float64]]:
+        """Return the places of known phrases of a text's units and what each adds, shape (n_places, n_labels).
 
-        With the bias they sum to `score`.
+        With the bias they sum to the text's `score`.
         """
-        found = [(self.vocabulary[phrase], place) for phrase, place in phrases(text) if phrase in self.vocabulary]
-        rows = np.array([row for row, _ in found], np.intp)
-        known, which, counts = np.unique(rows, return_inverse=True, return_counts=True)
-        values = (1.0 + np.log(counts)) * self.idf[known]
-        shares = values / counts / (np.sqrt(values @ values) or 1.0)
-        return [place for _, place in found], shares[which, None] * self.weights[rows]
+        row_of = self.vocabulary.get
+        found = [(row, place) for phrase, place in phrases(parts) if (row := row_of(phrase)) is not None]
+        rows = [row for row, _ in found]
+        times = Counter(rows)
+        counts = np.array([times[row] for row in rows], np.float64)
+        values = (1.0 + np.log(counts)) * self.idf[rows]
+        shares = values / counts / (np.sqrt((values * values / counts).sum()) or 1.0)
+        return [place for _, place in found], shares[:, None] * self.weights[rows]
 
 
 def phrase_matrix(
@@ -92,7 +97,7 @@ def phrase_matrix(
     places, columns, values = [0], [], []
     for text in texts:
         counts: dict[int, int] = {}
-        for phrase, _ in phrases(text):
+        for phrase, _ in phrases(units(text)):
             row = vocabulary.get(phrase)
             if row is not None:
                 counts[row] = counts.get(row, 0) + 1

@@ -75,6 +75,7 @@ class WindowMaker:
         self.max_context_tokens = max_context_tokens
         self.max_own_tokens = max_own_tokens
         self.max_window_tokens = max_window_tokens
+        self._who = {who: tokenizer.encode(word, add_special_tokens=False).ids for who, word in _WHO.items()}
 
     @property
     def limits(self) -> dict[str, int]:
@@ -117,10 +118,9 @@ class WindowMaker:
 
     def _segment(self, utterance: Utterance) -> tuple[list[int], list[tuple[int, int]]]:
         """Return the ids of who speaks and of the text, and the offsets of those that belong to the text."""
-        who = self.tokenizer.encode(_WHO[utterance.speaker], add_special_tokens=False).ids
         limit = 40 * self.max_own_tokens
         said = self.tokenizer.encode(utterance.text[:limit], add_special_tokens=False)
         # A text that opens without a word of its own kind costs a token that says nothing.
         first = 1 if said.tokens[:1] == [_BARE_WORD_START] else 0
         own = slice(first, first + self.max_own_tokens)
-        return [*who, *said.ids[own]], said.offsets[own]
+        return [*self._who[utterance.speaker], *said.ids[own]], said.offsets[own]

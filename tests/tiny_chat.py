@@ -7,7 +7,7 @@ import numpy as np
 from models.chat import ChatClassifier, full_rank
 from models.chat_heads import CLAIMS, LABELS, Heads
 from models.encoders import prepare_text_encoder
-from models.phrases import PhraseWeights, phrases
+from models.phrases import PhraseWeights, phrases, units
 from models.windows import WindowMaker
 
 
@@ -15,7 +15,8 @@ def build_tiny_chat(source: str, cache_dir: Path) -> ChatClassifier:
     """Return the classifier. source : what `save_tiny_encoder` returned"""
     rng = np.random.default_rng(0)
     n_labels = len(LABELS)
-    vocabulary = {phrase: row for row, phrase in enumerate(sorted({p for p, _ in phrases("收到碎了 see photo 退款")}))}
+    known = sorted({phrase for phrase, _ in phrases(units("收到碎了 see photo 退款"))})
+    vocabulary = {phrase: row for row, phrase in enumerate(known)}
     heads = Heads(
         weight=rng.normal(size=(n_labels, 32)).astype(np.float32),
         focus=rng.normal(size=(n_labels, 32)).astype(np.float32),

@@ -13,7 +13,7 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
-from models.phrases import PhraseWeights, phrase_matrix, phrases
+from models.phrases import PhraseWeights, phrase_matrix, phrases, units
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -39,7 +39,7 @@ def fit_phrases(
     """
     counts: dict[str, int] = {}
     for text in texts:
-        for phrase in {phrase for phrase, _ in phrases(text)}:
+        for phrase in {phrase for phrase, _ in phrases(units(text))}:
             counts[phrase] = counts.get(phrase, 0) + 1
     frequent = [phrase for phrase, count in counts.items() if count >= min_count]
     kept = sorted(frequent, key=lambda phrase: (-counts[phrase], phrase))[:max_phrases]

@@ -22,7 +22,7 @@ from training.simulated_file import SIMULATED_ON
 from training.statement_pool import StatementPool
 
 N_TRAIN = 8_000
-N_CALIBRATION = 24_000
+N_CALIBRATION = 64_000
 _EVERY_CLAIM_ALIKE = dict.fromkeys(Claim, 1.0)
 _CALIBRATION_SEED_OFFSET = 2_000_003
 MEASURE_SEED_OFFSET = 1_000_003

@@ -24,7 +24,7 @@ from models.suggester import CalibratedOn, Suggester
 from training.behaviour import failed_behaviour
 from training.config import DATASETS_DIR, SEED
 from training.fine_tune import Allowance, fine_tune, free_memory
-from training.fit_rulings import N_CALIBRATION, N_TRAIN, ruling_table
+from training.fit_rulings import ruling_table
 from training.gate import Verdict, answers, judge
 from training.gate_report import learning_curve, write_report
 from training.hold_out import LOCK_NAME, decided_since, draw_hold_out
@@ -63,7 +63,7 @@ class Retraining:
     cache_dir: Path
     by: str
     seed: int = SEED
-    n_simulated: int = N_TRAIN + N_CALIBRATION
+    n_simulated: int = 32_000
     n_behaviour: int = 300
     since: date | None = None
     tune_minutes: float | None = None

@@ -140,9 +140,9 @@ def test_the_shares_of_characters_add_up_to_the_logit(classifier: ChatClassifier
     (member,) = window.members
     (look,) = classifier._look_at([(window, [utterance], Setting(alone=True))])
     heads = classifier.heads
-    for label in (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE):
+    labels = (StatementLabel.CLAIMS_DAMAGE, StatementLabel.ABUSIVE)
+    for label, shares in zip(labels, classifier._shares(member, utterance, look, labels).T, strict=True):
         place = LABELS.index(label)
-        shares = classifier._shares(member, utterance, look)[:, place]
         constant = heads.encoder_share[place] * (heads.bias[place] + heads.resting[place]) + heads.alone_shift[place]
         probability = classifier.score([[utterance]])[0][0].probabilities[label]
         assert shares.sum() + constant == pytest.approx(np.log(probability / (1 - probability)), abs=1e-4)
@@ -197,7 +197,7 @@ def test_units_are_han_characters_words_numbers_and_signs() -> None:
 
 def test_the_places_of_phrases_add_up_to_the_score() -> None:
     text = "broken box, broken mug 碎了碎了"
-    vocabulary = {phrase: row for row, phrase in enumerate(sorted({p for p, _ in phrases("broken box 碎了")}))}
+    vocabulary = {phrase: row for row, phrase in enumerate(sorted({p for p, _ in phrases(units("broken box 碎了"))}))}
     rng = np.random.default_rng(1)
     weights = PhraseWeights(
         vocabulary,
@@ -207,7 +207,7 @@ def test_the_places_of_phrases_add_up_to_the_score() -> None:
     )
     score = weights.score([text])[0]
     for label in (0, 1):
-        added = weights.contributions(text)[1][:, label].sum()
+        added = weights.contributions(units(text))[1][:, label].sum()
         assert added + weights.bias[label] == pytest.approx(score[label], abs=1e-5)
 
 
