@@ -29,8 +29,10 @@ system-packages:
 	@test -x $${POSTGRES_BIN:-/usr/lib/postgresql/15/bin}/initdb || { echo "Installing PostgreSQL 15 ..."; \
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql-15 >/dev/null; }
 
+# What only computes is tested by two processes; what runs servers, browsers and clocks has the machine to itself.
 test: setup system-packages lint types
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile tests/models tests/training
+	$(BIN)/pytest --ignore tests/models --ignore tests/training
 
 # The long forms of docs/promises.md; writes what was measured into it.
 test-promises: setup system-packages

@@ -45,7 +45,7 @@ from bench.bounded import peak_mb
 print(loaded - began, first - loaded, second - first, peak_mb())
 """
 FULL = {
-    "pairs": 8, "pair_cases": {"mixed": 2, "text": 4}, "mixed": [100, 1_000], "most_mixed": [3_000],
+    "pairs": 8, "pair_cases": {"mixed": 2, "text": 16}, "mixed": [100, 1_000], "most_mixed": [3_000],
     "text": [1_000, 10_000], "most_text": [], "rows": 100_000,
     "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": 8, "dialogues": 60,
 }  # fmt: skip
