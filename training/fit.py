@@ -1,7 +1,8 @@
 """Fitting of everything that is shipped: chat, damage, listing match, rulings, and the manifest that pins them.
 
-Each part is fitted with the same seed. Chat is fitted beside the two photo parts, each side on one thread; rulings come
-last, for they learn from the scores of the other three. Knows the order and the folders, not how a part learns.
+Each part is fitted with the same seed. The two fits of chat and the photo parts run side by side, each on one thread;
+rulings come last, for they learn from the scores of the other three. Knows the order and the folders, not how a part
+learns.
 """
 
 import shutil
@@ -11,24 +12,30 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 from models.encoders import ImageEncoder, PhotoFeatures, prepare_image_encoder
+from models.pretrained import PACKAGED
 from models.registry import write_manifest
+from training.chat_corpus import LabelledConversation, read_training_corpus
 from training.config import TrainingConfig
-from training.fit_chat import fit_chat
+from training.fit_chat import HeldOut, Whole, fit_held_out, fit_whole, join
 from training.fit_damage import fit_with_scores
 from training.fit_listing import fit_listing
 from training.fit_rulings import fit_rulings
 from training.photo_errors import load_photo_errors
 from training.side_by_side import Progress, run_side_by_side
 from training.statement_pool import load_pool
+from training.tune_encoder import TuneSettings
 
 PARTS = ("chat", "damage", "listing", "ruling")
-Fitter = Callable[[TrainingConfig, Path, Progress], None]
+Fitter = Callable[[TrainingConfig, Path, Progress], Any]
+_CHAT_HELD_OUT = "chat, a fifth held out"
+_STEPS = {"chat": ("chat", _CHAT_HELD_OUT), "damage": ("damage",), "listing": ("listing",)}
+_SIDES = (("chat",), (_CHAT_HELD_OUT,), ("damage", "listing"))
 _TELL_EVERY = 500
-_SIDES = {"chat": ("chat",), "photos": ("damage", "listing")}
 
 
 def fit_all(
@@ -41,7 +48,7 @@ def fit_all(
     """Fit the named parts into `config.weights_dir`, the others kept as they are, and return the model version.
 
     Weights are written beside the old ones and moved into place at the end: a failure leaves the old model whole.
-    fitters : how each part is fitted into a folder; the shipped recipes by default
+    fitters : how each step is fitted into a folder; the shipped recipes by default
     Raises JobFailedError when chat or a photo part can't be fitted, ReviewError when the rulings can't.
     """
     chosen = fitters or FITTERS
@@ -51,11 +58,12 @@ def fit_all(
         shutil.copytree(config.weights_dir, folder)
         for part in parts:
             shutil.rmtree(folder / part, ignore_errors=True)
-        sides = {
-            name: _Side(config, folder, {part: chosen[part] for part in of_side if part in parts})
-            for name, of_side in _SIDES.items()
-        }
-        run_side_by_side({name: side for name, side in sides.items() if side.fitters}, progress=progress)
+        steps = {step for part in parts for step in _STEPS.get(part, ())} & chosen.keys()
+        sides = [_Side(config, folder, {step: chosen[step] for step in side if step in steps}) for side in _SIDES]
+        found = run_side_by_side({side.name: side for side in sides if side.fitters}, progress=progress)
+        fitted = {step: result for of_side in found.values() for step, result in of_side.items()}
+        if _CHAT_HELD_OUT in fitted:
+            _join_chat(config, folder, fitted["chat"], fitted[_CHAT_HELD_OUT])
         if "ruling" in parts:
             _Side(config, folder, {"ruling": chosen["ruling"]})(progress)
         version = write_manifest(folder, calibrated_on="simulated", trained_at=datetime.now(UTC))
@@ -66,29 +74,45 @@ def fit_all(
 
 @dataclass(frozen=True)
 class _Side:
-    """Parts fitted one after the other into `folder`."""
+    """Steps taken one after the other into `folder`."""
 
     config: TrainingConfig
     folder: Path
     fitters: dict[str, Fitter]
 
-    def __call__(self, progress: Progress) -> None:
-        for part, fitter in self.fitters.items():
+    @property
+    def name(self) -> str:
+        return " and ".join(self.fitters)
+
+    def __call__(self, progress: Progress) -> dict[str, Any]:
+        """Return what each fitter returned, by step."""
+        found = {}
+        for step, fitter in self.fitters.items():
             started = time.monotonic()
-            progress(f"fitting {part} ...")
-            fitter(self.config, self.folder, progress)
-            progress(f"fitted {part} in {time.monotonic() - started:.0f} s")
+            progress(f"fitting {step} ...")
+            found[step] = fitter(self.config, self.folder, progress)
+            progress(f"fitted {step} in {time.monotonic() - started:.0f} s")
+        return found
 
 
-def _fit_chat(config: TrainingConfig, folder: Path, progress: Progress) -> None:
-    fit_chat(
-        config.datasets_dir,
-        data_dir=config.data_dir,
-        cache_dir=config.cache_dir,
-        seed=config.seed,
-        threads=1,
-        progress=progress,
-    ).save(folder / "chat")
+def _fit_chat(config: TrainingConfig, folder: Path, progress: Progress) -> Whole:
+    return fit_whole(_corpus(config), source=PACKAGED, settings=_tuning(config), threads=1, progress=progress)
+
+
+def _fit_chat_held_out(config: TrainingConfig, folder: Path, progress: Progress) -> HeldOut:
+    return fit_held_out(_corpus(config), source=PACKAGED, settings=_tuning(config), threads=1, progress=progress)
+
+
+def _join_chat(config: TrainingConfig, folder: Path, whole: Whole, held_out: HeldOut) -> None:
+    join(whole, held_out, cache_dir=config.cache_dir, threads=1).save(folder / "chat")
+
+
+def _corpus(config: TrainingConfig) -> list[LabelledConversation]:
+    return read_training_corpus(config.datasets_dir, data_dir=config.data_dir)
+
+
+def _tuning(config: TrainingConfig) -> TuneSettings:
+    return TuneSettings(seed=config.seed)
 
 
 def _fit_damage(config: TrainingConfig, folder: Path, progress: Progress) -> None:
@@ -128,6 +152,7 @@ def _fit_ruling(config: TrainingConfig, folder: Path, progress: Progress) -> Non
 
 FITTERS: dict[str, Fitter] = {
     "chat": _fit_chat,
+    _CHAT_HELD_OUT: _fit_chat_held_out,
     "damage": _fit_damage,
     "listing": _fit_listing,
     "ruling": _fit_ruling,

@@ -1,8 +1,8 @@
-"""Fits the chat classifier: tunes the encoder's upper layers, fits the heads, blends them on held-out text.
+"""Fits the chat classifier: tunes the encoder's layers, fits the heads, blends them on held-out text.
 
-A fifth of the goods and cases is held out first: a model fitted on the rest scores it, and from those honest logits
-come the shares of the two readers, every label's threshold and the pool that simulated chats are written from. What
-is shipped is fitted again on everything, in the same way. Knows nothing of test sets.
+A fifth of the goods and cases is held out: a model fitted on the rest scores it, and from those honest logits come the
+shares of the two readers, every label's threshold and the pool that simulated chats are written from. What is shipped
+is fitted on everything, in the same way. The two fits need nothing of each other. Knows nothing of test sets.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,15 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.chat import ATTACHED_PROBABILITY, ChatClassifier, full_rank
+from models.chat import ATTACHED_PROBABILITY, ChatClassifier, LowRank, full_rank
 from models.chat_heads import LABELS, Heads
 from models.encoders import prepare_text_encoder
 from models.errors import ModelError
 from models.phrases import PhraseWeights
-from models.pretrained import PACKAGED, load_text_model
+from models.pretrained import load_text_model
 from models.vocabulary import LABELS_OF_SPEAKER, Claim, Speaker, StatementLabel
 from models.windows import Window, WindowMaker
-from training.chat_corpus import LabelledConversation, read_training_corpus
+from training.chat_corpus import LabelledConversation
 from training.chat_heads import Blend, Bools, Floats, blend, fit_phrases
 from training.claim_habits import claim_log_odds, habit_logits
 from training.metrics import macro_f1
@@ -33,6 +33,38 @@ ByReader = tuple[Floats, Floats, Floats]
 """Held-out logits of the encoder, of the phrases and of the filed claim, each of shape (n_messages, n_labels)."""
 
 ATTACHED_LOGIT = float(np.log(ATTACHED_PROBABILITY / (1 - ATTACHED_PROBABILITY)))
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a fifth of the goods and cases taught a model fitted on the others.
+
+    pool : its messages with the probabilities they got; figures : on them, by name
+    """
+
+    shares: Blend
+    pool: StatementPool
+    figures: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Whole:
+    """What everything taught.
+
+    source, depth : the encoder and how many of its layers are kept
+    weight, focus : shape (n_labels, hidden); bias : shape (n_labels,); mean_state : shape (hidden,)
+    habits : shape (n_claims, n_labels), log-odds that each filed claim adds
+    """
+
+    source: str
+    depth: int
+    delta: LowRank
+    weight: Floats
+    focus: Floats
+    bias: Floats
+    phrases: PhraseWeights
+    mean_state: Floats
+    habits: Floats
 
 
 @dataclass(frozen=True)
@@ -143,32 +175,6 @@ def folds_of(groups: Sequence[str], *, n_folds: int, seed: int = 0) -> NDArray[n
     return np.array([fold[group] for group in groups], np.intp)
 
 
-def fit_chat(
-    datasets_dir: Path,
-    *,
-    data_dir: Path | None,
-    cache_dir: Path,
-    seed: int = 0,
-    source: str = PACKAGED,
-    settings: TuneSettings | None = None,
-    threads: int = 2,
-    progress: Callable[[str], None] = lambda line: None,
-) -> FittedChat:
-    """Fit on everything that may be fitted on; without `data_dir`, without reviews.
-
-    source : the encoder, as in `models.encoders.prepare_text_encoder`
-    Raises ModelError when there is nothing to fit on.
-    """
-    return fit_conversations(
-        read_training_corpus(datasets_dir, data_dir=data_dir),
-        cache_dir=cache_dir,
-        source=source,
-        settings=replace(settings or TuneSettings(), seed=seed),
-        threads=threads,
-        progress=progress,
-    )
-
-
 def fit_conversations(
     conversations: Sequence[LabelledConversation],
     *,
@@ -178,14 +184,26 @@ def fit_conversations(
     threads: int,
     progress: Callable[[str], None],
 ) -> FittedChat:
-    """Fit on the given conversations: on four fifths for the shares and thresholds, then on all for the weights."""
-    import torch
+    """Fit on the given conversations: on four fifths for the shares and thresholds, then on all for the weights.
 
-    torch.set_num_threads(threads)
-    model, tokenizer = load_text_model(source, layers=settings.depth)
-    windows = WindowMaker(tokenizer)
-    examples = read_examples(conversations, windows=windows)
-    tuner = Tuner(model, examples.windows, examples.own, layers=settings.layers)
+    source : the encoder, as in `models.encoders.prepare_text_encoder`
+    Raises ModelError when there is nothing to fit on.
+    """
+    held_out = fit_held_out(conversations, source=source, settings=settings, threads=threads, progress=progress)
+    whole = fit_whole(conversations, source=source, settings=settings, threads=threads, progress=progress)
+    return join(whole, held_out, cache_dir=cache_dir, threads=threads)
+
+
+def fit_held_out(
+    conversations: Sequence[LabelledConversation],
+    *,
+    source: str,
+    settings: TuneSettings,
+    threads: int,
+    progress: Callable[[str], None],
+) -> HeldOut:
+    """Fit on four fifths of the goods and cases and learn from the fifth left out. Arguments as `fit_conversations`."""
+    tuner, examples = _examples(conversations, source=source, settings=settings, threads=threads)
     fold = folds_of(examples.groups, n_folds=N_FOLDS, seed=settings.seed)
     kept, held = np.flatnonzero(fold != 0), np.flatnonzero(fold == 0)
     reader, phrases = _fit_readers(tuner, examples, kept, settings=settings, progress=progress)
@@ -197,34 +215,73 @@ def fit_conversations(
     progress(f"held out, told the claim: {(figures := _figures(aside, by_text + by_claim))}")
     progress(f"held out, not told: {_figures(aside, by_text)}")
     pool = StatementPool(_pooled(aside, by_text), (shares.claim_share * habits).astype(np.float32))
+    return HeldOut(shares, pool, figures)
+
+
+def fit_whole(
+    conversations: Sequence[LabelledConversation],
+    *,
+    source: str,
+    settings: TuneSettings,
+    threads: int,
+    progress: Callable[[str], None],
+) -> Whole:
+    """Fit on everything. Arguments as `fit_conversations`."""
+    tuner, examples = _examples(conversations, source=source, settings=settings, threads=threads)
     everything = np.arange(len(examples.texts))
     reader, phrases = _fit_readers(tuner, examples, everything, settings=settings, progress=progress)
-    delta = reader.delta()
     weight, focus, bias = reader.heads()
-    heads = Heads(
-        weight=weight.astype(np.float32),
-        focus=focus.astype(np.float32),
-        bias=bias.astype(np.float32),
+    return Whole(
+        source=source,
+        depth=settings.depth,
+        delta=reader.delta(),
+        weight=weight,
+        focus=focus,
+        bias=bias,
         phrases=phrases,
+        mean_state=reader.mean_state(everything),
+        habits=_habits(examples, everything),
+    )
+
+
+def join(whole: Whole, held_out: HeldOut, *, cache_dir: Path, threads: int) -> FittedChat:
+    """Return the classifier of what everything taught, blended as the held-out fifth taught."""
+    shares = held_out.shares
+    heads = Heads(
+        weight=whole.weight.astype(np.float32),
+        focus=whole.focus.astype(np.float32),
+        bias=whole.bias.astype(np.float32),
+        phrases=whole.phrases,
         encoder_share=shares.encoder_share.astype(np.float32),
         phrase_share=shares.phrase_share.astype(np.float32),
         shift=shares.shift.astype(np.float32),
         alone_shift=shares.alone_shift.astype(np.float32),
-        resting=(weight @ reader.mean_state(everything)).astype(np.float32),
-        claim_shift=(shares.claim_share * _habits(examples, everything)).astype(np.float32),
+        resting=(whole.weight @ whole.mean_state).astype(np.float32),
+        claim_shift=(shares.claim_share * whole.habits).astype(np.float32),
     )
     encoder = prepare_text_encoder(
-        source, cache_dir=cache_dir, layers=settings.depth, delta=full_rank(delta), threads=threads
+        whole.source, cache_dir=cache_dir, layers=whole.depth, delta=full_rank(whole.delta), threads=threads
     )
     classifier = ChatClassifier(
         encoder=encoder,
         heads=heads,
-        windows=WindowMaker(encoder.tokenizer, **windows.limits),
-        delta=delta,
-        source=source,
-        layers=settings.depth,
+        windows=WindowMaker(encoder.tokenizer),
+        delta=whole.delta,
+        source=whole.source,
+        layers=whole.depth,
     )
-    return FittedChat(classifier, pool, figures)
+    return FittedChat(classifier, held_out.pool, held_out.figures)
+
+
+def _examples(
+    conversations: Sequence[LabelledConversation], *, source: str, settings: TuneSettings, threads: int
+) -> tuple[Tuner, Examples]:
+    import torch
+
+    torch.set_num_threads(threads)
+    model, tokenizer = load_text_model(source, layers=settings.depth)
+    examples = read_examples(conversations, windows=WindowMaker(tokenizer))
+    return Tuner(model, examples.windows, examples.own, layers=settings.layers), examples
 
 
 def _fit_readers(

@@ -10,11 +10,12 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import Any
 
 from models.errors import ModelError, ReviewError
 
 Progress = Callable[[str], None]
-Job = Callable[[Progress], None]
+Job = Callable[[Progress], Any]
 
 _THREAD_LIMITS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _SAID, _DONE, _FAILED = "said", "done", "failed"
@@ -28,16 +29,17 @@ class JobFailedError(ModelError):
         self.job = job
 
 
-def run_side_by_side(jobs: Mapping[str, Job], *, progress: Progress, still_at_it_s: float = 60.0) -> None:
-    """Run every job in a process of its own and return when all are done.
+def run_side_by_side(jobs: Mapping[str, Job], *, progress: Progress, still_at_it_s: float = 60.0) -> dict[str, Any]:
+    """Run every job in a process of its own and return what each returned, by name, when all are done.
 
-    jobs : by name; each is called with a progress of its own and must be picklable
+    jobs : by name; each is called with a progress of its own; it and what it returns must be picklable
     progress : gets every line of every job behind the job's name, and who is at it after `still_at_it_s` of silence
     Raises JobFailedError when a job raises or its process dies; the other jobs are stopped first.
     """
     started = time.monotonic()
     processes: dict[str, BaseProcess] = {}
     speaking: dict[Connection, str] = {}
+    returned: dict[str, Any] = {}
     try:
         with _one_thread_each():
             for name, job in jobs.items():
@@ -50,12 +52,13 @@ def run_side_by_side(jobs: Mapping[str, Job], *, progress: Progress, still_at_it
                     f"still at it after {(time.monotonic() - started) / 60:.0f} min: {', '.join(speaking.values())}"
                 )
             for ear in [ear for ear in speaking if ear in heard]:
-                _hear(ear, speaking, processes, progress)
+                _hear(ear, speaking, processes, returned, progress)
     finally:
         for process in processes.values():
             if process.is_alive():
                 process.terminate()
             process.join()
+    return returned
 
 
 def _start(name: str, job: Job) -> tuple[BaseProcess, Connection]:
@@ -68,32 +71,37 @@ def _start(name: str, job: Job) -> tuple[BaseProcess, Connection]:
 
 
 def _hear(
-    ear: Connection, speaking: dict[Connection, str], processes: Mapping[str, BaseProcess], progress: Progress
+    ear: Connection,
+    speaking: dict[Connection, str],
+    processes: Mapping[str, BaseProcess],
+    returned: dict[str, Any],
+    progress: Progress,
 ) -> None:
     name = speaking[ear]
     try:
-        kind, line = ear.recv()
+        kind, told = ear.recv()
     except EOFError:
         processes[name].join()
         raise JobFailedError(name, f"its process ended with code {processes[name].exitcode}") from None
     if kind == _FAILED:
-        raise JobFailedError(name, line)
+        raise JobFailedError(name, told)
     if kind == _DONE:
+        returned[name] = told
         del speaking[ear]
     else:
-        progress(f"{name}: {line}")
+        progress(f"{name}: {told}")
 
 
 def _work(job: Job, mouth: Connection) -> None:
     try:
-        job(lambda line: mouth.send((_SAID, line)))
+        found = job(lambda line: mouth.send((_SAID, line)))
     except ReviewError as error:
         mouth.send((_FAILED, str(error)))
     except Exception as error:
         mouth.send((_FAILED, repr(error)))
         raise
     else:
-        mouth.send((_DONE, ""))
+        mouth.send((_DONE, found))
 
 
 @contextmanager

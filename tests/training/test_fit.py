@@ -14,7 +14,7 @@ from tests.tiny_encoder import save_tiny_encoder
 from training.chat_corpus import LabelledConversation
 from training.config import TrainingConfig
 from training.fit import fit_all
-from training.fit_chat import fit_conversations
+from training.fit_chat import HeldOut, Whole, fit_held_out, fit_whole
 from training.fit_listing import fit_listing
 from training.fit_rulings import fit_rulings
 from training.listing_head import HeadSettings
@@ -26,9 +26,9 @@ from training.tune_encoder import TuneSettings
 KNOWN = LABELS_OF_SPEAKER[Speaker.BUYER]
 
 
-def _fit_small_chat(config: TrainingConfig, folder: Path, progress: Progress) -> None:
+def _corpus() -> list[LabelledConversation]:
     sayings = {StatementLabel.CLAIMS_DAMAGE: "碎了", StatementLabel.CLAIMS_COUNTERFEIT: "假货"}
-    conversations = [
+    return [
         LabelledConversation(
             conversation_id=f"d{number}",
             group=f"goods:{number}",
@@ -41,14 +41,20 @@ def _fit_small_chat(config: TrainingConfig, folder: Path, progress: Progress) ->
         for number in range(20)
         for label, saying in sayings.items()
     ]
-    fit_conversations(
-        conversations,
-        cache_dir=config.cache_dir,
-        source=str(config.data_dir / "encoder"),
-        settings=TuneSettings(layers=1, rank=2, epochs=1, batch=8, seed=config.seed),
-        threads=1,
-        progress=progress,
-    ).save(folder / "chat")
+
+
+def _fit_small_chat(config: TrainingConfig, folder: Path, progress: Progress) -> Whole:
+    source, settings = str(config.data_dir / "encoder"), _small(config)
+    return fit_whole(_corpus(), source=source, settings=settings, threads=1, progress=progress)
+
+
+def _fit_small_held_out(config: TrainingConfig, folder: Path, progress: Progress) -> HeldOut:
+    source, settings = str(config.data_dir / "encoder"), _small(config)
+    return fit_held_out(_corpus(), source=source, settings=settings, threads=1, progress=progress)
+
+
+def _small(config: TrainingConfig) -> TuneSettings:
+    return TuneSettings(layers=1, rank=2, epochs=1, batch=8, seed=config.seed)
 
 
 def _fit_small_listing(config: TrainingConfig, folder: Path, progress: Progress) -> None:
@@ -69,7 +75,12 @@ def _fit_small_ruling(config: TrainingConfig, folder: Path, progress: Progress) 
     ).save(folder / "ruling")
 
 
-FITTERS = {"chat": _fit_small_chat, "listing": _fit_small_listing, "ruling": _fit_small_ruling}
+FITTERS = {
+    "chat": _fit_small_chat,
+    "chat, a fifth held out": _fit_small_held_out,
+    "listing": _fit_small_listing,
+    "ruling": _fit_small_ruling,
+}
 
 
 @pytest.fixture
@@ -89,13 +100,14 @@ def test_named_parts_are_fitted_side_by_side_then_rulings_and_the_others_kept(co
     changed = {name.split("/")[0] for name, digest in after.files.items() if before.files.get(name) != digest}
     assert changed == {"chat", "listing", "ruling"}
     first_of_rulings = lines.index("fitting ruling ...")
-    assert {"chat: fitting chat ...", "photos: fitting listing ..."} <= set(lines[:first_of_rulings])
+    said = ("chat", "chat, a fifth held out", "listing")
+    assert {f"{step}: fitting {step} ..." for step in said} <= set(lines[:first_of_rulings])
     assert [path.name for path in config.weights_dir.parent.iterdir()] == ["weights"]
 
 
 def test_a_part_that_fails_leaves_the_old_model_whole(config: TrainingConfig) -> None:
     before = verified_manifest(config.weights_dir)
-    with pytest.raises(JobFailedError, match="photos failed: no photo to learn from"):
+    with pytest.raises(JobFailedError, match="damage failed: no photo to learn from"):
         fit_all(config, parts=("damage", "ruling"), progress=lambda line: None, fitters={**FITTERS, "damage": _fail})
     assert verified_manifest(config.weights_dir) == before
     assert [path.name for path in config.weights_dir.parent.iterdir()] == ["weights"]

@@ -11,9 +11,10 @@ from models.errors import WeightsError
 from training.side_by_side import JobFailedError, Progress, run_side_by_side
 
 
-def _write(path: Path, progress: Progress) -> None:
+def _write(path: Path, progress: Progress) -> str:
     progress("writing")
     path.write_text(os.environ["OMP_NUM_THREADS"], encoding="utf-8")
+    return f"wrote {path.name}"
 
 
 def _write_late(path: Path, progress: Progress) -> None:
@@ -34,7 +35,7 @@ def test_every_job_runs_on_one_thread_and_is_heard_by_name(tmp_path: Path, monke
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     lines: list[str] = []
     jobs = {"left": partial(_write, tmp_path / "left"), "right": partial(_write, tmp_path / "right")}
-    run_side_by_side(jobs, progress=lines.append)
+    assert run_side_by_side(jobs, progress=lines.append) == {"left": "wrote left", "right": "wrote right"}
     assert sorted(lines) == ["left: writing", "right: writing"]
     assert (tmp_path / "left").read_text() == (tmp_path / "right").read_text() == "1"
     assert os.environ["OMP_NUM_THREADS"] == "7"
@@ -61,4 +62,4 @@ def test_a_job_whose_process_dies_is_named() -> None:
 
 
 def test_no_jobs_are_no_work() -> None:
-    run_side_by_side({}, progress=lambda line: None)
+    assert run_side_by_side({}, progress=lambda line: None) == {}
