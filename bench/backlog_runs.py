@@ -1,6 +1,6 @@
 """Whole backlog runs: sizes, one and two processes, pool and Ray, cold and warm caches, memory.
 
-A run is timed from its first worker's start or, warm, from when all workers have the model. Knows nothing of pages.
+A run is timed once all workers have the model and have scored with it. Knows nothing of pages.
 """
 
 import itertools
@@ -17,7 +17,7 @@ from bench.backlogs import write_backlog
 from serving.backlog.pool import PoolEngine
 from serving.backlog.ray_engine import RayEngine
 from serving.backlog.rounds import Engine
-from serving.backlog.run import score_backlog
+from serving.backlog.run import CHUNK_CASES, score_backlog
 from serving.backlog.shipped import loader
 
 _POLL_S = 0.2
@@ -38,7 +38,7 @@ def by_size(sizes: list[int], *, n_photos: int, start: int) -> list[dict[str, fl
     n_workers = len(os.sched_getaffinity(0))
     with PoolEngine(loader(None, cache_dir=None), processes=n_workers) as engine:
         _ = engine.model_version
-        _run(engine, 8 * n_workers, n_photos=n_photos, start=start + 50_000)
+        _warm_up(engine, n_photos=n_photos, start=start + 50_000)
         for n_cases in sizes:
             with _memory_watched(engine.worker_pids) as memory:
                 wall_s, cpu_s = _run(engine, n_cases, n_photos=n_photos, start=start)
@@ -69,13 +69,19 @@ def by_engine(n_cases: int, *, n_photos: int, start: int, with_ray: bool) -> dic
             began = time.perf_counter()
             _ = engine.model_version
             ready_s = time.perf_counter() - began
-            # The other workers load the model while a few cases go through.
-            _run(engine, 8 * engine.processes, n_photos=0, start=start)
-            start += 100
+            _warm_up(engine, n_photos=0, start=start)
+            start += 1_000
             wall_s, _ = _run(engine, n_cases, n_photos=n_photos, start=start)
             start += n_cases
         found[name] = {"ready_s": ready_s, "n_cases": n_cases, "cases_per_s": n_cases / wall_s}
     return found
+
+
+def _warm_up(engine: Engine, *, n_photos: int, start: int) -> None:
+    """Let every worker load the model and score some chunks: the others load theirs while the first one scores."""
+    for number in range(3):
+        n_cases = 2 * CHUNK_CASES * engine.processes
+        _run(engine, n_cases, n_photos=n_photos if number == 0 else 0, start=start + number * n_cases)
 
 
 def _run(engine: Engine, n_cases: int, *, n_photos: int, start: int) -> tuple[float, float]:

@@ -113,12 +113,12 @@ def cold_start(_plan: Plan) -> dict[str, float]:
 
 
 def online(plan: Plan) -> dict[str, Any]:
-    """Return latencies by number of clients: ours, and MLflow's server at one and eight."""
+    """Return latencies by number of clients: ours, and MLflow's server."""
     requests, start = plan["requests"], next(plan["numbers"])
     found: dict[str, Any] = {}
     for name, serving, client_counts in (
         ("evidence-review serve", service.review_service, (1, 8, 32)),
-        ("mlflow models serve", service.mlflow_service, (1, 8)),
+        ("mlflow models serve", service.mlflow_service, (1, 8, 32)),
     ):
         with backlog_runs.folder() as place, serving(place) as (ask, ready_s):
             for number in range(_FIRST_REQUESTS):

@@ -22,6 +22,8 @@ REQUESTS_FILE = Path(__file__).with_name("requests.yaml")
 _MIN_GAIN = 0.02
 _AT_MOST = 4
 PHOTO_FILE = "photo_file:"
+_DAMAGED = ("文件已损坏，无法打开", "can't be opened: its file is damaged")
+_NEVER_CAME = ("没有收到，或超过大小限制", "did not arrive or is larger than is taken")
 
 
 class _Present(Frozen):
@@ -58,19 +60,25 @@ def missing_evidence(
     *,
     rule: Callable[[Sequence[Findings]], NDArray[np.float64]],
     absent_photos: frozenset[str],
+    unreadable_photos: frozenset[str] = frozenset(),
 ) -> tuple[MissingEvidence, ...]:
     """Return what would settle the case, most decisive first.
 
     rule : ruling probabilities under other findings, shape (n_others, n_rulings)
-    absent_photos : ids of photos listed in the case whose bytes didn't arrive or can't be read; they count as not
-        filed and are always among what is missing
+    absent_photos, unreadable_photos : ids of photos listed in the case whose bytes didn't arrive, and whose bytes can't
+        be read; they count as not filed and are always among what is missing
     The gain is the total-variation distance between the ruling probabilities now and with the item filed and telling.
     """
-    found = [_absent_photo(photo) for photo in case.photos if photo.photo_id in absent_photos]
+    lacking = absent_photos | unreadable_photos
+    found = [
+        _lacking_photo(photo, arrived=photo.photo_id in unreadable_photos)
+        for photo in case.photos
+        if photo.photo_id in lacking
+    ]
     askable = {
         name: request
         for name, request in shipped_requests().items()
-        if case.claim in request.claims and not _is_filed(case, request, absent_photos)
+        if case.claim in request.claims and not _is_filed(case, request, lacking)
     }
     reruns = rule([_with_answer(findings, name, request) for name, request in askable.items()])
     for (name, request), rerun in zip(askable.items(), reruns, strict=True):
@@ -88,18 +96,18 @@ def _with_answer(findings: Findings, name: str, request: EvidenceRequest) -> Fin
     return replace(findings, stated={**findings.stated, request.settles: telling})
 
 
-def _absent_photo(photo: Photo) -> MissingEvidence:
+def _lacking_photo(photo: Photo, *, arrived: bool) -> MissingEvidence:
+    zh, en = _DAMAGED if arrived else _NEVER_CAME
     text = RequestText(
-        zh=f"照片 {photo.photo_id} 没有收到或无法打开，请重新上传。",
-        en=f"Photo {photo.photo_id} did not arrive or can't be opened; please upload it again.",
+        zh=f"照片 {photo.photo_id} {zh}，请重新上传。", en=f"Photo {photo.photo_id} {en}; please upload it again."
     )
     return MissingEvidence(
         party=Party(photo.filed_by), what=f"{PHOTO_FILE}{photo.photo_id}", gain=0.0, request_text=text
     )
 
 
-def _is_filed(case: Case, request: EvidenceRequest, absent_photos: frozenset[str]) -> bool:
-    photos = (p for p in case.photos if p.filed_by == request.party and p.photo_id not in absent_photos)
+def _is_filed(case: Case, request: EvidenceRequest, lacking: frozenset[str]) -> bool:
+    photos = (p for p in case.photos if p.filed_by == request.party and p.photo_id not in lacking)
     documents = (d for d in case.documents if d.filed_by == request.party)
     return any(photo.role in request.present.photos for photo in photos) or any(
         document.kind in request.present.documents for document in documents

@@ -7,7 +7,7 @@ desk is scored again when evidence is added.
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class _SeenPhoto:
     damage: DamageScore
 
 
+_Looks = dict[str, Future[_SeenPhoto | None]]
+"""What photos show, by digest: looked at already, or going to be."""
+
+
 def conversation(case: Case) -> list[Utterance]:
     """Return the chat as utterances."""
     return [
@@ -74,7 +78,7 @@ def statements(case: Case, chat: Sequence[StatementScore], accounts: Sequence[St
 class EvidenceScorer:
     """Scores chats and photos with the shipped classifiers.
 
-    threads : photos decoded and encoded at a time
+    threads : photos decoded and encoded at a time; with more than one, while the chats are read
     """
 
     def __init__(
@@ -98,8 +102,16 @@ class EvidenceScorer:
 
     def score(self, files: Sequence[CaseFile]) -> list[CaseEvidence]:
         """Return the scored evidence of each case, in order."""
-        spoken = self.score_chats([file.case for file in files])
-        return [self._with_photos(file, said) for file, said in zip(files, spoken, strict=True)]
+        with ThreadPoolExecutor(self.threads) as pool:
+            looks: _Looks = {}
+            if self.threads > 1:
+                for file in files:
+                    self._start_looking(file, pool, looks)
+            spoken = self.score_chats([file.case for file in files])
+            return [
+                self._with_photos(file, said, looks if self.threads > 1 else self._start_looking(file, pool, {}))
+                for file, said in zip(files, spoken, strict=True)
+            ]
 
     def score_chats(self, cases: Sequence[Case]) -> list[tuple[Statement, ...]]:
         """Return the statements of each case: its chat and both sides' own accounts."""
@@ -124,32 +136,30 @@ class EvidenceScorer:
             self._conversations.keep(key, scores)
         return [read[key] for key in keys]
 
-    def _with_photos(self, file: CaseFile, said: tuple[Statement, ...]) -> CaseEvidence:
-        seen, unreadable = self._look(file)
-        photos = tuple(
-            _scored_photo(photo, seen[photo.photo_id]) for photo in file.case.photos if photo.photo_id in seen
-        )
-        return CaseEvidence(file.case, said, photos, self._match(file.case, seen), tuple(unreadable))
+    def _start_looking(self, file: CaseFile, pool: ThreadPoolExecutor, looks: _Looks) -> _Looks:
+        """Add what the case's photos will have shown; those seen lately are there at once."""
+        for photo in _at_hand(file):
+            digest = file.digests[photo.photo_id]
+            if digest not in looks:
+                known = self._photos.find(digest)
+                data = file.photos[photo.photo_id]
+                looks[digest] = pool.submit(self._look_at, data) if known is None else _done(known[0])
+        return looks
 
-    def _look(self, file: CaseFile) -> tuple[dict[str, _SeenPhoto], list[str]]:
-        present = [photo for photo in file.case.photos if photo.photo_id in file.photos]
-        by_digest = {file.digests[photo.photo_id]: file.photos[photo.photo_id] for photo in present}
-        looked = {digest: known[0] for digest in by_digest if (known := self._photos.find(digest)) is not None}
-        new = [digest for digest in by_digest if digest not in looked]
-        with ThreadPoolExecutor(self.threads) as pool:
-            for digest, photo_seen in zip(
-                new, pool.map(self._look_at, (by_digest[digest] for digest in new)), strict=True
-            ):
-                looked[digest] = photo_seen
-                self._photos.keep(digest, photo_seen)
+    def _with_photos(self, file: CaseFile, said: tuple[Statement, ...], looks: _Looks) -> CaseEvidence:
         seen, unreadable = {}, []
-        for photo in present:
-            found = looked[file.digests[photo.photo_id]]
+        for photo in _at_hand(file):
+            digest = file.digests[photo.photo_id]
+            found = looks[digest].result()
+            self._photos.keep(digest, found)
             if found is None:
                 unreadable.append(photo.photo_id)
             else:
                 seen[photo.photo_id] = found
-        return seen, unreadable
+        photos = tuple(
+            _scored_photo(photo, seen[photo.photo_id]) for photo in file.case.photos if photo.photo_id in seen
+        )
+        return CaseEvidence(file.case, said, photos, self._match(file.case, seen), tuple(unreadable))
 
     def _look_at(self, data: bytes) -> _SeenPhoto | None:
         try:
@@ -183,6 +193,16 @@ class EvidenceScorer:
         )
         first, second = score.pair
         return ListingMatch(shown[first].photo_id, received[second].photo_id, score.probability)
+
+
+def _at_hand(file: CaseFile) -> list[Photo]:
+    return [photo for photo in file.case.photos if photo.photo_id in file.photos]
+
+
+def _done(seen: _SeenPhoto | None) -> Future[_SeenPhoto | None]:
+    done: Future[_SeenPhoto | None] = Future()
+    done.set_result(seen)
+    return done
 
 
 def _scored_photo(photo: Photo, seen: _SeenPhoto) -> ScoredPhoto:

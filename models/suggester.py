@@ -115,7 +115,8 @@ class Suggester:
         adjudication = Adjudication(case, pack)
         ruled = self._rule([_read(evidence, pack)], adjudication)[0]
         seen = {photo.ref for photo in evidence.photos}
-        absent = frozenset(photo.photo_id for photo in case.photos) - seen
+        unreadable = frozenset(evidence.unreadable)
+        absent = frozenset(photo.photo_id for photo in case.photos) - seen - unreadable
         in_set = self._set(case.claim, ruled)
         reason = self.abstain_reason(evidence, ruled)
         order = ruled.order
@@ -156,6 +157,7 @@ class Suggester:
                 ruled.probabilities,
                 rule=lambda others: self._probabilities(others, adjudication),
                 absent_photos=absent,
+                unreadable_photos=unreadable,
             ),
         )
 

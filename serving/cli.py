@@ -297,7 +297,7 @@ def _loaded(settings: "Settings") -> "Suggester":
     from serving.champion import model_folder, remember, tried
 
     def load(folder: Path | None) -> "Suggester":
-        return load_suggester(folder, cache_dir=settings.cache_dir)
+        return load_suggester(folder, cache_dir=settings.cache_dir, threads=settings.scoring_threads)
 
     folder = model_folder(settings)
     if folder is None or folder == settings.model_dir:

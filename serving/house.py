@@ -129,7 +129,7 @@ class House:
             self.store,
             self.scoring,
             models_dir=settings.models_dir,
-            load=lambda folder: load_suggester(folder, cache_dir=settings.cache_dir),
+            load=lambda folder: load_suggester(folder, cache_dir=settings.cache_dir, threads=settings.scoring_threads),
             poll_s=settings.registry_poll_s,
         )
 

@@ -63,7 +63,10 @@ class Settings(BaseSettings):
     public_url: str | None = Field(None, pattern="^https?://", description="Address that browsers reach the desk at.")
     metrics_open: bool = Field(False, description="Whether strangers may read /metrics.")
     scoring_threads: int = Field(
-        default_factory=lambda: min(4, os.cpu_count() or 1), ge=1, le=64, description="Turns at scoring at a time."
+        default_factory=lambda: min(4, os.cpu_count() or 1),
+        ge=1,
+        le=64,
+        description="Turns at scoring at a time, and photos looked at.",
     )
     scoring_wait_s: float = Field(60, gt=0, description="Longest wait for a scoring turn before answering 503.")
     scoring_budget_s: float = Field(1.0, ge=0, description="How long cases scored together should take at most.")

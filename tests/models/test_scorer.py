@@ -1,5 +1,6 @@
 """The classifiers at work: everything keeps its place, each photo is seen once, nothing hangs on batch mates."""
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -151,6 +152,35 @@ def test_unreadable_bytes_are_listed_and_absent_ones_are_not(scorer: EvidenceSco
 def test_bytes_of_no_photo_of_the_case_are_never_opened(scorer: EvidenceScorer) -> None:
     (evidence,) = scorer.score([file({"stray": photo_bytes()})])
     assert (evidence.photos, evidence.unreadable, seen_by(scorer)) == ((), (), 0)
+
+
+def test_with_threads_photos_are_looked_at_while_chats_are_read(
+    chat: ChatClassifier, image_encoder: ImageEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = build_scorer(chat, image_encoder)
+    looking, score = threading.Event(), chat.score
+
+    def score_after_a_look(*given: Any) -> Any:
+        assert looking.wait(timeout=30)
+        return score(*given)
+
+    def look(image: Image.Image, *, scale: float = 1.0) -> PhotoFeatures:
+        looking.set()
+        return image_encoder.encode(image, scale=scale)
+
+    monkeypatch.setattr(chat, "score", score_after_a_look)
+    monkeypatch.setattr(scorer.image_encoder, "encode", look)
+    (evidence,) = scorer.score([file({"p1": photo_bytes(seed=1)})])
+    assert [photo.ref for photo in evidence.photos] == ["p1"]
+
+
+def test_the_number_of_threads_changes_nothing(chat: ChatClassifier, image_encoder: ImageEncoder) -> None:
+    files = [file({"p0": photo_bytes(seed=i), "p1": photo_bytes(seed=9)}, case_id=f"c{i}") for i in range(3)]
+    many, one = build_scorer(chat, image_encoder), build_scorer(chat, image_encoder)
+    one.threads = 1
+    for left, right in zip(many.score(files), one.score(files), strict=True):
+        assert_same(left, right)
+    assert seen_by(many) == seen_by(one) == 4
 
 
 def test_listing_and_received_photos_are_compared(scorer: EvidenceScorer) -> None:

@@ -249,6 +249,13 @@ def test_absent_photos_never_refuse_a_case_and_are_listed() -> None:
     assert "p2" in missing.request_text.en
 
 
+def test_a_damaged_file_is_told_from_one_that_never_came() -> None:
+    (found,) = suggest(dispute(photos={"p1": UNREADABLE}))
+    texts = {item.what: item.request_text.en for item in found.missing_evidence if item.what.startswith("photo_file:")}
+    assert "is damaged" in texts["photo_file:p1"]
+    assert "did not arrive" in texts["photo_file:p2"]
+
+
 def test_another_scorer_may_stand_in_for_one_call() -> None:
     class Silent:
         def score(self, files: Any) -> Any:
