@@ -116,7 +116,7 @@ def test_on_written_cases_the_intervals_contain_the_promise(measured: Callable[[
     figures = ruling_figures(ruled)
     ece, coverage = figures["ruling.ece"], figures["ruling.set_coverage"]
     measured(
-        f"{coverage.n} written cases, whose mistakes were read before: set coverage {told(coverage)}, "
+        f"{coverage.n} written cases of `datasets/heldout`: set coverage {told(coverage)}, "
         f"calibration error {told(ece)}"
     )
     assert coverage.low <= COVERAGE <= coverage.high
