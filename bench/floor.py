@@ -1,13 +1,15 @@
 """The least that decoding and the encoders could cost on this machine, and what each stage costs over it.
 
-The floor of an encoder is its multiply-adds at the rate of this machine's own matrix product in the same shapes and
-type on one thread: numpy's in float32, and onnxruntime's in 8 bits for what the chat encoder multiplies by weights.
+The floor of an encoder is its multiply-adds at the rate of this machine's own matrix product on one thread. Photos: numpy's
+in float32, in a shape of the middle layers. Chats: in the encoder's own shapes, onnxruntime's in 8 bits for what is
+multiplied by weights.
 Knows nothing of backlogs or of the service.
 """
 
 import io
+import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,9 @@ from models.scorer import EvidenceScorer, conversation
 from models.suggester import Suggester
 
 _WHOLE = 12
+_ROUNDS = 5
+_MEASURED_FOR_S = 0.1
+_AT_A_TIME = 20
 _HIDDEN, _HEADS, _FEED_FORWARD = 384, 12, 1536
 
 
@@ -34,18 +39,16 @@ def cpu_s(act: Callable[[], object]) -> float:
     return time.process_time() - before
 
 
-def gemm_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> float:
-    """Return multiply-adds a CPU second of numpy's float32 product of these shapes: the best of three series."""
+def gemm_rate(rows: int, inner: int, columns: int, *, for_s: float = _MEASURED_FOR_S) -> float:
+    """Return multiply-adds a CPU second of numpy's float32 product of these shapes."""
     rng = np.random.default_rng(0)
     left = rng.normal(size=(rows, inner)).astype(np.float32)
     right = rng.normal(size=(inner, columns)).astype(np.float32)
-    left @ right
-    seconds = min(cpu_s(lambda: [left @ right for _ in range(n_times)]) for _ in range(3))
-    return rows * inner * columns * n_times / seconds
+    return _rate(lambda: left @ right, rows * inner * columns, for_s=for_s)
 
 
-def int8_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> float:
-    """Return multiply-adds a CPU second of onnxruntime's bare 8-bit product of these shapes: the best of three."""
+def int8_rate(rows: int, inner: int, columns: int, *, for_s: float = _MEASURED_FOR_S) -> float:
+    """Return multiply-adds a CPU second of onnxruntime's bare 8-bit product of these shapes."""
     import onnxruntime
     from onnx import TensorProto, helper, numpy_helper
 
@@ -60,9 +63,34 @@ def int8_rate(rows: int, inner: int, columns: int, *, n_times: int = 30) -> floa
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     given = {"state": rng.integers(0, 256, (rows, inner)).astype(np.uint8)}
-    session.run(None, given)
-    seconds = min(cpu_s(lambda: [session.run(None, given) for _ in range(n_times)]) for _ in range(3))
-    return rows * inner * columns * n_times / seconds
+    return _rate(lambda: session.run(None, given), rows * inner * columns, for_s=for_s)
+
+
+def _rate(act: Callable[[], object], multiply_adds: int, *, for_s: float) -> float:
+    """Return multiply-adds a CPU second, measured over `for_s` seconds: about as long as a stage takes."""
+    act()
+    n_times, spent_s = 0, 0.0
+    while spent_s < for_s:
+        spent_s += cpu_s(lambda: [act() for _ in range(_AT_A_TIME)])
+        n_times += _AT_A_TIME
+    return multiply_adds * n_times / spent_s
+
+
+def text_floor_s(lengths: Sequence[int], *, layers: int) -> float:
+    """Return the CPU seconds that the chat encoder's multiply-adds take on windows of these lengths (tokens).
+
+    Products by weights take the 8-bit rate of their shapes, attention numpy's float32 rate, for windows of mean length.
+    """
+    rows, width = round(sum(lengths) / len(lengths)), _HIDDEN // _HEADS
+    by_weights, attention = (
+        sum(each) for each in zip(*(text_multiply_adds(length, layers=layers) for length in lengths), strict=True)
+    )
+    shapes = {(_HIDDEN, _HIDDEN): 4, (_HIDDEN, _FEED_FORWARD): 1, (_FEED_FORWARD, _HIDDEN): 1}
+    whole = sum(n * inner * columns for (inner, columns), n in shapes.items())
+    shares = {shape: n * shape[0] * shape[1] / whole for shape, n in shapes.items()}
+    weights_s = sum(by_weights * share / int8_rate(rows, *shape) for shape, share in shares.items())
+    attention_s = attention / 2 * (1 / gemm_rate(rows, width, rows) + 1 / gemm_rate(rows, rows, width))
+    return float(weights_s + attention_s)
 
 
 def text_multiply_adds(n_tokens: int, *, layers: int) -> tuple[int, int]:
@@ -101,20 +129,39 @@ class _Ready:
 
 
 def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[str, float]]:
-    """Return, by stage, CPU milliseconds a case (10 messages, 2 photos of 12 megapixels), its floor and the ratio."""
+    """Return, by stage, CPU milliseconds a case (10 messages, 2 photos of 12 megapixels), its floor and the ratio.
+
+    Each is the median of `_ROUNDS` rounds on cases of their own; a round measures stage and floor next to each other.
+    """
     scorer = suggester.scorer
     if not isinstance(scorer, EvidenceScorer):
         raise TypeError("only the shipped scorer can be taken apart")
     # What is loaded or asked once, a kind of case, is no stage.
-    suggester.suggest(case_files(4, n_photos=2, start=start + 10 * n_cases))
+    suggester.suggest(case_files(4, n_photos=2, start=start + 10 * _ROUNDS * n_cases))
+    rounds = [
+        _measured(suggester, scorer, n_cases=n_cases, start=start + 2 * number * n_cases) for number in range(_ROUNDS)
+    ]
+    found: dict[str, dict[str, float]] = {}
+    for name in rounds[0][0]:
+        found[name] = {"ms_per_case": 1000 * statistics.median(times[name] for times, _ in rounds) / n_cases}
+        if name in rounds[0][1]:
+            found[name]["floor_ms"] = 1000 * statistics.median(floors[name] for _, floors in rounds) / n_cases
+            found[name]["times_floor"] = statistics.median(times[name] / floors[name] for times, floors in rounds)
+    return found
+
+
+def _measured(
+    suggester: Suggester, scorer: EvidenceScorer, *, n_cases: int, start: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the CPU seconds of each stage on `n_cases`, and the floors of some."""
     files = case_files(n_cases, n_photos=2, start=start)
     photos = [data for file in files for data in file.photos.values()]
     opened = [open_photo(data, needed_side=PHOTO_SIDE) for data in photos]
     features = [scorer.image_encoder.encode(photo.image, scale=photo.scale) for photo in opened]
-    windows = [window for file in files for window in scorer.chat.windows.cut(conversation(file.case))]
-    lengths = [len(window.ids) for window in windows]
     evidence = scorer.score(files)
     without_photos = [CaseFile(file.case, {}) for file in case_files(n_cases, n_photos=2, start=start + n_cases)]
+    windows = [window for file in without_photos for window in scorer.chat.windows.cut(conversation(file.case))]
+    lengths = [len(window.ids) for window in windows]
 
     def decode_alone() -> None:
         for data in photos:
@@ -123,40 +170,16 @@ def stages(suggester: Suggester, *, n_cases: int, start: int) -> dict[str, dict[
                 image.draft("RGB", (image.width * PHOTO_SIDE // longer, image.height * PHOTO_SIDE // longer))
                 image.load()
 
-    def decode_as_we_do() -> None:
-        for data in photos:
-            open_photo(data, needed_side=PHOTO_SIDE)
-
-    decoding = [(cpu_s(decode_alone), cpu_s(decode_as_we_do)) for _ in range(3)]
-    mean_length = round(sum(lengths) / len(lengths))
-    added = [text_multiply_adds(length, layers=scorer.chat.layers or _WHOLE) for length in lengths]
-    by_weights, attention = (sum(each) for each in zip(*added, strict=True))
-    attention_rate = gemm_rate(mean_length, _HIDDEN // _HEADS, mean_length, n_times=300)
-    image_rate = gemm_rate(28 * 28, 112, 672)
-    floors = {
-        "decode": min(alone for alone, _ in decoding),
-        "image encoder": len(photos) * image_multiply_adds() / image_rate,
-        "chat": by_weights / int8_rate(mean_length, _HIDDEN, _FEED_FORWARD) + attention / attention_rate,
-    }
-    times = {
-        "photo digests": cpu_s(lambda: [photo_digest(data) for data in photos]),
-        "decode": min(ours for _, ours in decoding),
-        "image encoder": cpu_s(lambda: [scorer.image_encoder.encode(p.image, scale=p.scale) for p in opened]),
-        "damage": cpu_s(lambda: [scorer.damage.score(found) for found in features]),
-        "listing match": cpu_s(
-            lambda: [scorer.listing.score([features[i]], [features[i + 1]]) for i in range(0, len(features), 2)]
-        ),
-        "chat": cpu_s(lambda: scorer.score(without_photos)),
-        "ruling and explanation": cpu_s(lambda: suggester.suggest(files, scorer=_Ready(evidence))),
-    }
-    return {
-        name: {
-            "ms_per_case": 1000 * seconds / n_cases,
-            **(
-                {"floor_ms": 1000 * floors[name] / n_cases, "times_floor": seconds / floors[name]}
-                if name in floors
-                else {}
-            ),
-        }
-        for name, seconds in times.items()
-    }
+    floors, times = {}, {}
+    times["photo digests"] = cpu_s(lambda: [photo_digest(data) for data in photos])
+    floors["decode"] = cpu_s(decode_alone)
+    times["decode"] = cpu_s(lambda: [open_photo(data, needed_side=PHOTO_SIDE) for data in photos])
+    floors["image encoder"] = len(photos) * image_multiply_adds() / gemm_rate(28 * 28, 112, 672)
+    times["image encoder"] = cpu_s(lambda: [scorer.image_encoder.encode(p.image, scale=p.scale) for p in opened])
+    times["damage"] = cpu_s(lambda: [scorer.damage.score(seen) for seen in features])
+    pairs = [(features[place], features[place + 1]) for place in range(0, len(features), 2)]
+    times["listing match"] = cpu_s(lambda: [scorer.listing.score([shown], [came]) for shown, came in pairs])
+    floors["chat"] = text_floor_s(lengths, layers=scorer.chat.layers or _WHOLE)
+    times["chat"] = cpu_s(lambda: scorer.score(without_photos))
+    times["ruling and explanation"] = cpu_s(lambda: suggester.suggest(files, scorer=_Ready(evidence)))
+    return times, floors

@@ -1,6 +1,8 @@
 """The floor: multiply-adds counted by hand where they can be."""
 
-from bench.floor import gemm_rate, int8_rate, text_multiply_adds
+import pytest
+
+from bench.floor import gemm_rate, int8_rate, text_floor_s, text_multiply_adds
 
 
 def test_the_chat_encoders_multiply_adds_are_those_of_its_matrices() -> None:
@@ -10,5 +12,12 @@ def test_the_chat_encoders_multiply_adds_are_those_of_its_matrices() -> None:
 
 
 def test_the_rate_of_the_matrix_product_is_measured() -> None:
-    assert gemm_rate(64, 64, 64, n_times=50) > 1e6
-    assert int8_rate(64, 64, 64, n_times=50) > 1e6
+    assert gemm_rate(64, 64, 64, for_s=0.01) > 1e6
+    assert int8_rate(64, 64, 64, for_s=0.01) > 1e6
+
+
+def test_the_chat_encoders_floor_grows_with_its_layers_and_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.floor.int8_rate", lambda *shape: 1e9)
+    monkeypatch.setattr("bench.floor.gemm_rate", lambda *shape: 1e9)
+    by_weights, attention = text_multiply_adds(100, layers=6)
+    assert text_floor_s([100, 100], layers=6) == pytest.approx(2 * (by_weights + attention) / 1e9)
