@@ -166,8 +166,8 @@ def _floor(figures: dict[str, Any]) -> str:
         "## By stage, over the floor\n\n"
         "A mixed case, CPU on one thread. Floor of decoding: Pillow's reduced decode alone. Floor of an encoder: its\n"
         "multiply-adds at the rate of a bare product in such shapes: numpy's in float32, and onnxruntime's in 8 bits\n"
-        "for the chat encoder's weights. The chat stage holds phrases and spans too. Medians of five rounds, each with\n"
-        "its stages and floors next to each other.\n\n"
+        "for the chat encoder's weights. The chat stage holds phrases and spans too. Medians of five rounds, in\n"
+        "each of which a stage and its floor stand next to each other.\n\n"
         + _table(("stage", "ms a case", "floor, ms", "times the floor"), rows)
         + "\n![CPU time by stage](performance-stages.png)\n"
     )
