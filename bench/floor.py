@@ -1,8 +1,8 @@
 """The least that decoding and the encoders could cost on this machine, and what each stage costs over it.
 
 The floor of an encoder is its multiply-adds at the rate of this machine's own matrix product on one thread. Photos:
-numpy's in float32, in a shape of the middle layers. Chats: in the encoder's own shapes, onnxruntime's in 8 bits for what
-is multiplied by weights.
+numpy's in float32, in a shape of the middle layers. Chats: in the encoder's own shapes, onnxruntime's in 8 bits for
+what is multiplied by weights.
 Knows nothing of backlogs or of the service.
 """
 

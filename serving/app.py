@@ -33,7 +33,7 @@ from serving.api.documents import TAGS, install_document
 from serving.backlog_jobs import BacklogRunner
 from serving.deps import SignedIn
 from serving.desk_keeper import DeskKeeper
-from serving.errors import install_errors
+from serving.errors import install_errors, unforeseen
 from serving.house import House, build_house
 from serving.loop import Loop, stop_all
 from serving.rate_limit import RateLimit
@@ -92,7 +92,7 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
         requests_per_minute=settings.requests_per_minute,
         sign_ins_per_minute=settings.sign_ins_per_minute,
     )
-    app.add_middleware(Traffic, figures=app.state.figures)
+    app.add_middleware(Traffic, figures=app.state.figures, unforeseen=unforeseen)
     install_errors(app)
     app.include_router(_api(app), prefix="/api/v1")
     app.include_router(health.router, include_in_schema=False)

@@ -173,7 +173,6 @@ def install_errors(app: FastAPI) -> None:
     app.add_exception_handler(ReviewError, _review_error)
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(Exception, _unforeseen)
 
 
 def answer_to(error: ReviewError) -> Answer:
@@ -227,8 +226,8 @@ def _http_error(request: Request, error: Exception) -> Response:
     return problem(request, Answer(error.status_code, slug), str(error.detail), headers=headers)
 
 
-def _unforeseen(request: Request, error: Exception) -> Response:
-    log.error("unforeseen_error", error=type(error).__name__, exc_info=error)
+def unforeseen(request: Request) -> Response:
+    """Return the answer to a request that met an error nobody foresaw."""
     return problem(request, Answer(500, "internal"), "an unforeseen error; the log has it under the request's id")
 
 

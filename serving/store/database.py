@@ -20,6 +20,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from serving.refusals import StorageError, StorageFullError
 
 _BUSY_TIMEOUT_MS = 30_000
+# Seconds to connect and milliseconds until what was sent must have arrived: a network that swallows packets is an
+# outage like any other.
+_PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
 
 
 class Database:
@@ -45,7 +48,9 @@ class Database:
         else:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
-            self.engine = sa.create_engine(parsed, pool_size=10, max_overflow=40, pool_pre_ping=True)
+            self.engine = sa.create_engine(
+                parsed, pool_size=10, max_overflow=40, pool_pre_ping=True, connect_args=_PATIENCE
+            )
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

@@ -1,4 +1,4 @@
-"""Promise 1: whatever was acknowledged is there after `kill -9` of the service, or a hard stop of PostgreSQL.
+"""Promise 1: whatever was acknowledged is there after `kill -9` of the service, a hard stop of PostgreSQL, or a cut.
 
 API and scoring worker are one process here, killed while requests and scoring run. What survives is what the operating
 system was handed: the machine itself isn't cut off.
@@ -142,6 +142,40 @@ def test_nothing_acknowledged_is_lost_to_a_postgresql_stopped_hard(
     check_whole(house, stop_rounds(house, served, postgres, rounds=1, acknowledged=20))
 
 
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_nothing_acknowledged_is_lost_to_connections_cut_under_load(
+    house: House, served: Served, database_url: str
+) -> None:
+    check_whole(house, cut_rounds(house, served, database_url, rounds=3, acknowledged=30))
+
+
+def cut_rounds(house: House, served: Served, database_url: str, *, rounds: int, acknowledged: int) -> Clients:
+    """Cut every connection to the database `rounds` times, in the middle of whatever it does."""
+    clients = people(house, served)
+    served.start()
+    engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
+    for number in range(rounds):
+        clients.start(label=f"cut-{number}")
+        wanted = acknowledged * (number + 1) / rounds
+        while clients.n_acknowledged < wanted:
+            time.sleep(0.02)
+        with engine.connect() as connection:
+            n_cut = connection.execute(
+                sa.text(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            ).scalar_one()
+        assert n_cut > 0
+        before = clients.n_acknowledged
+        while clients.n_acknowledged == before:
+            time.sleep(0.02)
+        clients.stop()
+    engine.dispose()
+    house.store.close()
+    return clients
+
+
 def stop_rounds(house: House, served: Served, postgres: PostgresServer, *, rounds: int, acknowledged: int) -> Clients:
     """Stop PostgreSQL in immediate mode `rounds` times under a running service, which goes on by itself."""
     clients = people(house, served)
@@ -190,3 +224,14 @@ def test_ten_hard_stops_of_postgresql(
         f"PostgreSQL 15: stopped 10 times in immediate mode under load, {clients.n_acknowledged} acknowledgements, "
         "0 missing; 503 with Retry-After meanwhile, and on by itself"
     )
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
+def test_fifty_cuts_of_every_connection(
+    house: House, served: Served, database_url: str, measured: Callable[[str], None]
+) -> None:
+    clients = cut_rounds(house, served, database_url, rounds=50, acknowledged=5_000)
+    check_whole(house, clients)
+    measured(f"all its connections cut 50 times under load, {clients.n_acknowledged} acknowledgements, 0 missing")

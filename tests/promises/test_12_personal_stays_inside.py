@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from models.domain import DecisionDraft, EvidenceAsk, RequestText
 from models.errors import InputError
 from models.mlflow_server import mlflow_client
 from models.vocabulary import Party, Ruling
+from serving.app import create_app
 from serving.backlog.chunk import refused_in_scoring
 from serving.backlog.reading import Entry, Place
 from serving.backlog_jobs import BacklogJobs
@@ -23,6 +25,7 @@ from serving.export import export_outcomes
 from serving.house import House
 from serving.logs import configure_logs
 from serving.records import CaseKey, Role
+from serving.settings import Settings
 from tests.builders import build_case, hours
 from tests.serving.conftest import headers_of, user_of
 from training.config import DATASETS_DIR
@@ -66,6 +69,48 @@ def test_a_log_line_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -
     assert json.loads(printed.splitlines()[0])["request_id"] == "0123456789abcdef"
     assert "[phone]" in printed
     assert [secret for secret in SECRETS if secret in printed] == []
+
+
+def test_what_libraries_log_and_warn_of_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -> None:
+    kept = logging.getLogger().handlers[:]
+    configure_logs("info")
+    try:
+        logging.getLogger("some.library").error("failed: %s", TEXT)
+        warnings.warn(TEXT, stacklevel=1)
+        printed = capsys.readouterr().err
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(False)
+        logging.getLogger().handlers[:] = kept
+    assert [json.loads(line)["level"] for line in printed.splitlines()] == ["error", "warning"]
+    assert [secret for secret in SECRETS if secret in printed] == []
+
+
+def test_an_error_nobody_foresaw_is_told_with_its_id_and_logged_without_anything_personal(
+    settings: Settings, house: House, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object, **named: object) -> object:
+        raise KeyError(TEXT)
+
+    monkeypatch.setattr(house.store, "queue", fail)
+    kept = logging.getLogger().handlers[:]
+    configure_logs("info")
+    try:
+        client = TestClient(create_app(settings, house=house))
+        answer = client.get("/api/v1/cases", headers=headers_of(house, Role.LEAD))
+        printed = capsys.readouterr().err
+    finally:
+        structlog.reset_defaults()
+        logging.captureWarnings(False)
+        logging.getLogger().handlers[:] = kept
+    assert answer.status_code == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["content-security-policy"]
+    said = [json.loads(line) for line in printed.splitlines()]
+    (failed,) = [line for line in said if line["event"] == "unforeseen_error"]
+    assert failed["request_id"] == answer.headers["x-request-id"] == answer.json()["request_id"]
+    assert "KeyError" in failed["exception"]
+    assert [secret for secret in SECRETS if secret in printed + answer.text] == []
 
 
 def test_an_error_report_holds_nothing_personal(client: TestClient, house: House) -> None:
