@@ -3,13 +3,17 @@
 The disk is full by RLIMIT_FSIZE, set on the running service: no file of its may grow beyond what the largest has.
 """
 
+import errno
 import resource
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+import sqlalchemy as sa
+from fastapi.testclient import TestClient
 
 from models.vocabulary import Platform
 from serving.api.documents import EXAMPLE_CASE
@@ -76,6 +80,47 @@ def check(house: House, served: Served, *, n_requests: int) -> Counter[int]:
 
 def test_a_full_disk_is_said_and_left_behind(house: House, served: Served) -> None:
     check(house, served, n_requests=3)
+
+
+def test_a_full_photo_folder_is_507_until_there_is_room(
+    house: House, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*given: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    headers = headers_of(house, Role.SERVICE)
+    assert client.post(CASES, json=EXAMPLE_CASE, headers=headers).status_code == 201
+    place = f"{CASES}/taobao/{EXAMPLE_CASE['case_id']}/photos/p1"
+    with monkeypatch.context() as full:
+        full.setattr("serving.photo_store._write_whole", no_room)
+        refused = client.put(place, content=photo_bytes(seed=1), headers=headers)
+    assert (refused.status_code, refused.json()["status"]) == (507, 507)
+    assert "retry-after" in refused.headers
+    assert client.put(place, content=photo_bytes(seed=1), headers=headers).status_code == 201
+
+
+def test_a_full_database_is_507_until_there_is_room(house: House, client: TestClient) -> None:
+    engine = house.store.database.engine
+    headers = headers_of(house, Role.SERVICE)
+    with engine.connect() as connection:
+        n_pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+
+    def no_more(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {n_pages}")
+
+    sa.event.listen(engine, "connect", no_more)
+    engine.dispose()
+    bodies = [{**EXAMPLE_CASE, "case_id": f"case-{number}", "buyer_statement": "碎" * 2_000} for number in range(20)]
+    answers = [client.post(CASES, json=body, headers=headers) for body in bodies]
+    sa.event.remove(engine, "connect", no_more)
+    engine.dispose()
+    refused = [place for place, answer in enumerate(answers) if answer.status_code == 507]
+    assert {answer.status_code for answer in answers} <= {201, 507}
+    assert refused
+    assert all("retry-after" in answers[place].headers for place in refused)
+    again = [client.post(CASES, json=bodies[place], headers=headers).status_code for place in refused]
+    assert set(again) == {201}
+    assert isinstance(house.store.verify_audit(), Verified)
 
 
 @pytest.mark.long

@@ -16,8 +16,9 @@ from models.errors import InputError
 from models.privacy import pseudonym
 from models.vocabulary import Claim, Platform
 from serving.api.documents import EXAMPLE_CASE
+from serving.app import create_app
 from serving.auth import SESSION_COOKIE
-from serving.house import House
+from serving.house import House, build_house
 from serving.records import Queue, Role, Scope
 from serving.settings import Settings
 from tests.serving.conftest import headers_of, user_of
@@ -195,3 +196,13 @@ def test_only_arbitrators_are_kept_to_queues(house: House) -> None:
 )
 def test_cookies_are_secure_unless_the_desk_is_on_the_loopback(host: str, wanted: bool | None, secure: bool) -> None:
     assert Settings(host=host, secure_cookies=wanted).cookies_are_secure is secure
+
+
+def test_the_session_cookie_is_marked_as_the_settings_say(settings: Settings) -> None:
+    house = build_house(settings.model_copy(update={"secure_cookies": True}))
+    house.gatekeeper.add_user("li", role=Role.LEAD, password=PASSWORD, by="system:test")
+    client = TestClient(create_app(house.settings, house=house))
+    answer = client.post("/sign-in", data={"name": "li", "password": PASSWORD}, follow_redirects=False)
+    marks = {mark.strip().lower() for mark in answer.headers["set-cookie"].split(";")}
+    assert {"secure", "httponly", "samesite=lax", "path=/"} <= marks
+    house.store.close()

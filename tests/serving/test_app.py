@@ -89,6 +89,35 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("get", "/api/v1/retrainings/{retraining_id}"): OVERSEERS | {Role.ENGINEER},
     ("post", "/api/v1/retrainings/{retraining_id}/cancel"): {Role.LEAD, Role.ENGINEER},
 }
+PAGE = "/cases/{platform}/{case_id}"
+PAGE_READERS = {Role.ARBITRATOR, Role.LEAD, Role.AUDITOR}
+PAGES: dict[tuple[str, str], set[Role]] = {
+    ("GET", "/"): PAGE_READERS | {Role.ENGINEER},
+    ("POST", "/next"): DECIDERS,
+    ("POST", "/views"): PAGE_READERS,
+    ("GET", "/shortcuts"): PAGE_READERS,
+    ("POST", "/shortcuts"): PAGE_READERS,
+    ("GET", "/lead"): OVERSEERS,
+    ("POST", "/lead/assign"): {Role.LEAD},
+    ("POST", "/lead/switch"): {Role.LEAD},
+    ("GET", "/decisions"): OVERSEERS,
+    ("GET", "/models"): OVERSEERS | {Role.ENGINEER},
+    ("GET", "/models/{number}/report"): OVERSEERS | {Role.ENGINEER},
+    ("POST", "/models/move"): {Role.LEAD, Role.ENGINEER},
+    ("POST", "/models/retraining"): {Role.LEAD, Role.ENGINEER},
+    ("POST", "/models/shadow"): {Role.LEAD, Role.ENGINEER},
+    ("GET", f"{PAGE}/photo-checks"): PAGE_READERS,
+    ("GET", f"{PAGE}/heat"): PAGE_READERS,
+    ("GET", f"{PAGE}/state"): PAGE_READERS,
+    ("GET", PAGE): PAGE_READERS,
+    ("POST", f"{PAGE}/decision"): DECIDERS,
+    ("POST", f"{PAGE}/withdraw"): DECIDERS,
+    ("POST", f"{PAGE}/hold"): DECIDERS,
+    ("POST", f"{PAGE}/aside"): DECIDERS,
+    ("POST", f"{PAGE}/notice"): DECIDERS,
+    ("POST", f"{PAGE}/appeal"): DECIDERS,
+    ("POST", f"{PAGE}/correct"): DECIDERS,
+}
 BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel", "/retrainings")
 OPEN_PAGES = {
     "/sign-in",
@@ -140,6 +169,32 @@ def test_every_route_lets_only_its_roles_through(
     for (method, path), roles in ALLOWED.items():
         status = client.request(method, address(path), headers=headers).status_code
         assert (status == 403) is (role not in roles), (method, path, status)
+
+
+def pages(app: FastAPI) -> set[tuple[str, str]]:
+    """Return (method, path) of every page that isn't meant for strangers."""
+    return {
+        (method, path)
+        for context in iter_route_contexts(app.routes)
+        if not (path := (context.path or "").replace(":path", "")).startswith("/api/") and path not in OPEN_PAGES
+        for method in getattr(context.original_route, "methods", None) or ()
+    }
+
+
+def test_the_table_of_roles_names_every_page(client: TestClient) -> None:
+    app = client.app
+    assert isinstance(app, FastAPI)
+    assert pages(app) - {("GET", "/metrics")} == set(PAGES)
+
+
+@pytest.mark.parametrize("role", Role)
+def test_every_page_lets_only_its_roles_through(
+    client: TestClient, as_role: Callable[..., Headers], role: Role
+) -> None:
+    headers = as_role(role)
+    for (method, path), roles in PAGES.items():
+        answer = client.request(method, address(path), headers=headers, follow_redirects=False)
+        assert (answer.status_code == 403) is (role not in roles), (method, path, answer.status_code)
 
 
 def test_no_route_outside_the_document_is_open(client: TestClient) -> None:

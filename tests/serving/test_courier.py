@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from models.domain import DecisionDraft
-from models.vocabulary import Platform, Ruling
+from models.domain import DecisionDraft, EvidenceAsk, RequestText
+from models.vocabulary import Party, Platform, Ruling
 from serving.courier import Courier
 from serving.desk_records import NoticeText
 from serving.house import House
@@ -113,6 +113,20 @@ def test_each_message_takes_effect_once_and_in_order(house: House, courier: Cour
     for place in range(8):
         told = [effect["type"] for effect in receiver.effects if effect["subject"] == f"taobao/case-{place}"]
         assert told == ["decision", "withdrawal"]
+
+
+def test_a_request_for_evidence_is_told_with_the_decision_and_says_what_of_whom(
+    house: House, courier: Courier, receiver: Receiver
+) -> None:
+    ask = EvidenceAsk(party=Party.SELLER, what="proof_of_sign_off", text=RequestText(zh="请上传签收凭证", en="Proof?"))
+    key = CaseKey(Platform.TAOBAO, "case-asked")
+    house.store.take_in(build_case(case_id=key.case_id), by=user_of(house, Role.SERVICE))
+    draft = DecisionDraft(ruling=Ruling.REQUEST_EVIDENCE, request=ask)
+    house.store.decide(key, draft, by=user_of(house, Role.LEAD), input_digest="sha256:0")
+    deliver_all(courier)
+    assert sorted(effect["type"] for effect in receiver.effects) == ["decision", "evidence_request"]
+    (asked,) = [effect["data"] for effect in receiver.effects if effect["type"] == "evidence_request"]
+    assert (asked["party"], asked["what"]) == ("seller", "proof_of_sign_off")
 
 
 def test_two_couriers_make_no_effect_twice(house: House, courier: Courier, receiver: Receiver) -> None:
