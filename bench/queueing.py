@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 DAY_S = 86_400.0
+_SIMULATED = 4e6
+_TIMES_THE_MEAN_LOAD = (1.1, 1.4, 1.7, 2.0, 2.3)
 Discipline = Literal["oldest first", "deadline first"]
 
 
@@ -126,13 +128,12 @@ def main() -> None:
             workers_needed(n_cases, within_s=within_s, mean_service_s=mean_s, usable=usable) for usable in (1.0, 0.7)
         )
         print(f"| {name} | {ideal:,} | {usual:,} |")
-    # A hundredth of 100 million a day, from midnight to midnight: half are due in 5 minutes, half in 6 hours.
-    stream = draw_stream(per_day=1e6, n_days=1, mean_service_s=mean_s, due_after_s=(300, 6 * 3_600))
-    mean_load = 1e6 * mean_s / DAY_S
+    # A part of 100 million a day, from midnight to midnight: half are due in 5 minutes, half in 6 hours.
+    stream = draw_stream(per_day=_SIMULATED, n_days=1, mean_service_s=mean_s, due_after_s=(300, 6 * 3_600))
+    mean_load = _SIMULATED * mean_s / DAY_S
     print("\n| workers over the mean load | order | median wait, s | p99 wait, s | late | busy |")
     print("| --- | --- | --- | --- | --- | --- |")
-    fewest = math.ceil(1.05 * mean_load)
-    for n_workers in range(fewest, fewest + 5):
+    for n_workers in sorted({math.ceil(times * mean_load) for times in _TIMES_THE_MEAN_LOAD}):
         for discipline in get_args(Discipline):
             found = run_queue(stream, n_workers=n_workers, discipline=discipline)
             median, p99 = np.quantile(found.waits_s, (0.5, 0.99))
