@@ -191,10 +191,9 @@ class ChatClassifier:
         message are read. A text without any readable sign states nothing: all its probabilities are 0. A buyer's
         message with an attachment files evidence whatever its text.
         """
-        found: list[list[StatementScore]] = [[] for _ in conversations]
         unique: dict[tuple[Setting, tuple[int, ...], tuple[tuple[Speaker, str], ...]], int] = {}
         wanted: list[tuple[Window, Sequence[Utterance], Setting]] = []
-        places: list[tuple[int, int, Sequence[Utterance]]] = []
+        placed: list[dict[int, tuple[int, int]]] = [{} for _ in conversations]
         settings = _settings(conversations, claims)
         for number, conversation in enumerate(conversations):
             for window in self.windows.cut(conversation):
@@ -203,11 +202,13 @@ class ChatClassifier:
                 if key not in unique:
                     unique[key] = len(wanted)
                     wanted.append((window, said, settings[number]))
-                places.append((number, unique[key], said))
+                for rank, member in enumerate(window.members):
+                    placed[number][member.place] = unique[key], rank
         read = self._read(wanted)
-        for number, place, of_window in places:
-            found[number] += [_score(*pair) for pair in zip(of_window, read[place], strict=True)]
-        return found
+        return [
+            [_score(utterance, read[where[place][0]][where[place][1]]) for place, utterance in enumerate(conversation)]
+            for conversation, where in zip(conversations, placed, strict=True)
+        ]
 
     def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]) -> list[list[Verdict]]:
         """Return the verdict on each member of each window, whatever is attached."""

@@ -2,14 +2,15 @@
 
 `<s> sell … </s> buy a message </s> sell the next </s> …`: who speaks is written by us in front of each message, in one
 token of the packaged encoder, and what a message says of itself ("sell …") stays part of its text. Each message is read
-in one window, in which it sees what was said before and, up to the window's end, what was answered. Knows nothing of
-labels.
+in one window, in which it sees what was said before and, up to the window's end, what was answered. A party's message
+that poses as the program is read alone, and nobody else's window holds it. Knows nothing of labels.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.posing import poses_as_program
 from models.vocabulary import Speaker
 
 MAX_OWN_TOKENS = 128
@@ -17,7 +18,10 @@ CONTEXT_MESSAGES = 3
 MAX_CONTEXT_TOKENS = 48
 MAX_WINDOW_TOKENS = 256
 _WHO = {Speaker.BUYER: "buy", Speaker.SELLER: "sell", Speaker.PLATFORM: "platform", Speaker.SYSTEM: "system"}
+_PARTIES = (Speaker.BUYER, Speaker.SELLER)
 _BARE_WORD_START = "▁"
+_Segment = tuple[list[int], list[tuple[int, int]]]
+"""The ids of who speaks and of the text, and the offsets of those that belong to the text."""
 
 
 @dataclass(frozen=True)
@@ -88,18 +92,29 @@ class WindowMaker:
         }
 
     def cut(self, conversation: Sequence[Utterance]) -> list[Window]:
-        """Return windows in which each message of the conversation is a member exactly once, in order."""
+        """Return windows in which each message of the conversation is a member exactly once.
+
+        They are in order, but for those of messages that pose as the program, which come last, one each.
+        """
+        among: list[tuple[int, _Segment]] = []
+        posing: list[tuple[int, _Segment]] = []
+        for place, utterance in enumerate(conversation):
+            poses = utterance.speaker in _PARTIES and poses_as_program(utterance.text)
+            (posing if poses else among).append((place, self._segment(utterance)))
+        return [*self._cut(among), *(window for segment in posing for window in self._cut([segment]))]
+
+    def _cut(self, segments: Sequence[tuple[int, _Segment]]) -> list[Window]:
+        """Return windows of these segments in a row; each comes with its place in the conversation."""
         begin, *_, end = self.tokenizer.encode("").ids
-        segments = [self._segment(utterance) for utterance in conversation]
         windows = []
         ids: list[int] = []
         members: list[Member] = []
-        for place, (segment, offsets) in enumerate(segments):
+        for number, (place, (segment, offsets)) in enumerate(segments):
             if members and len(ids) + len(segment) + 1 > self.max_window_tokens:
                 windows.append(Window(tuple(ids), tuple(members)))
                 members = []
             if not members:
-                ids = [begin, *self._context(segments[:place], end=end)]
+                ids = [begin, *self._context([said for _, said in segments[:number]], end=end)]
             last = len(ids) + len(segment)
             members.append(Member(place, last - len(offsets), last, tuple(offsets)))
             ids += [*segment, end]
@@ -107,7 +122,7 @@ class WindowMaker:
             windows.append(Window(tuple(ids), tuple(members)))
         return windows
 
-    def _context(self, said: Sequence[tuple[list[int], list[tuple[int, int]]]], *, end: int) -> list[int]:
+    def _context(self, said: Sequence[_Segment], *, end: int) -> list[int]:
         """Return the last ids of what was said before."""
         context: list[int] = []
         for segment, _ in reversed(said[max(0, len(said) - self.context_messages) :]):
@@ -116,7 +131,7 @@ class WindowMaker:
                 break
         return context[max(0, len(context) - self.max_context_tokens) :]
 
-    def _segment(self, utterance: Utterance) -> tuple[list[int], list[tuple[int, int]]]:
+    def _segment(self, utterance: Utterance) -> _Segment:
         """Return the ids of who speaks and of the text, and the offsets of those that belong to the text."""
         limit = 40 * self.max_own_tokens
         said = self.tokenizer.encode(utterance.text[:limit], add_special_tokens=False)

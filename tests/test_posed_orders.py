@@ -62,14 +62,41 @@ def test_an_order_moves_nothing_beyond_the_labels_of_its_words(
             assert list(ruled) == pytest.approx(list(alike), abs=1e-9), case.chat[-1].text
 
 
-def test_no_order_turns_the_ruling(suggester: Suggester, samples: list[CaseFile]) -> None:  # noqa: F811
+@pytest.mark.parametrize("speaker", [Speaker.BUYER, Speaker.SELLER])
+def test_no_order_turns_the_ruling_or_moves_it_far(
+    suggester: Suggester,  # noqa: F811
+    samples: list[CaseFile],  # noqa: F811
+    speaker: Speaker,
+) -> None:
     for file in samples:
-        texts = (plain_words(file.case), *ORDERS)
-        plain, *posed = suggester.suggest(
-            [CaseFile(with_last(file.case, text, speaker=Speaker.BUYER), file.photos) for text in texts]
-        )
-        for text, one in zip(ORDERS, posed, strict=True):
-            assert one.likeliest == plain.likeliest, text
+        (before,) = suggester.suggest([file])
+        posed = [CaseFile(with_last(file.case, text, speaker=speaker), file.photos) for text in ORDERS]
+        for text, one in zip(ORDERS, suggester.suggest(posed), strict=True):
+            assert (one.likeliest, one.ruling) == (before.likeliest, before.ruling), text
+            assert list(one.probabilities.values()) == pytest.approx(list(before.probabilities.values()), abs=0.05)
+
+
+@pytest.mark.parametrize("place", [0, 3])
+def test_an_order_colours_no_other_message(
+    suggester: Suggester,  # noqa: F811
+    samples: list[CaseFile],  # noqa: F811
+    place: int,
+) -> None:
+    chats = [file.case.chat for file in samples]
+    posed = [
+        ChatMessage(message_id="posed", at=chat[place].at, speaker=Speaker.SELLER, text=text)
+        for chat, text in zip(chats, ORDERS, strict=False)
+    ]
+    cases = [
+        file.case.model_copy(update={"chat": (*chat[:place], message, *chat[place:])})
+        for file, chat, message in zip(samples, chats, posed, strict=True)
+    ]
+    before = suggester.scorer.score([CaseFile(file.case) for file in samples])
+    for plain, evidence in zip(before, suggester.scorer.score([CaseFile(case) for case in cases]), strict=True):
+        others = {one.ref: one.probabilities for one in evidence.statements if one.ref != "posed"}
+        assert set(others) == {one.ref for one in plain.statements}
+        for one in plain.statements:
+            assert others[one.ref] == pytest.approx(one.probabilities, abs=1e-6)
 
 
 def test_what_a_photo_is_called_says_nothing(suggester: Suggester, samples: list[CaseFile]) -> None:  # noqa: F811
