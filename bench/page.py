@@ -33,6 +33,8 @@ def _head(figures: dict[str, Any]) -> str:
     told = figures["machine"]
     form = _FORMS[figures["form"]]
     vnni = "with" if told["vnni"] else "without"
+    later = ", ".join(f"{name} on {moment}" for name, moment in figures.get("measured_again", {}).items())
+    again = f"\nMeasured again by `--only`, after the run: {later}.\n" if later else ""
     return f"""# Speed, measured
 
 Written by `make bench-speed` on {told["measured_at"]}, in its {form}. Machine: {told["cpu"]} {vnni} 8-bit dot products,
@@ -41,7 +43,7 @@ at the start and {told["load_at_end"]:.1f} at the end: where that is over the co
 with other work on it**. Ratios come from pairs that alternate within the run, in CPU time. Model
 {told["model_version"]}, chat windows of at most {told["window_tokens"]} tokens (0: one message a window). Cases are
 made up (`bench/backlogs.py`): ten Chinese messages, no two alike, and in mixed cases two photos of 12 megapixels.
-"""
+{again}"""
 
 
 def _beside(figures: dict[str, Any]) -> str:

@@ -83,6 +83,8 @@ def main() -> None:
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         if given.only is None:
             figures["machine"]["load_at_end"] = os.getloadavg()[0]
+        else:
+            figures.setdefault("measured_again", {})[name] = datetime.now(UTC).isoformat(timespec="minutes")
         # After each step: a run that is stopped keeps what it has.
         given.json.parent.mkdir(parents=True, exist_ok=True)
         given.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -67,3 +67,8 @@ def test_a_run_that_was_stopped_has_a_page_of_what_it_measured(tmp_path: Path) -
         measured[name] = whole[name]
     write_page({**whole, "rows": {"n_cases": 1000, "wall_s": 5.0, "peak_mb": 300.0, "before_mb": 200.0}}, path)
     assert "1,000 rows in 5 s, 300 MB at most" in path.read_text(encoding="utf-8")
+
+
+def test_what_was_measured_again_after_the_run_is_named(tmp_path: Path) -> None:
+    write_page(_figures(measured_again={"stages": "later"}), tmp_path / "page.md")
+    assert "after the run: stages on later." in (tmp_path / "page.md").read_text(encoding="utf-8")
