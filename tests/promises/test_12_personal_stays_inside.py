@@ -75,7 +75,7 @@ def test_what_libraries_log_and_warn_of_holds_nothing_personal(capsys: pytest.Ca
     kept = logging.getLogger().handlers[:]
     configure_logs("info")
     try:
-        logging.getLogger("some.library").error("failed: %s", TEXT)
+        logging.getLogger("some.package").error("failed: %s", TEXT)
         warnings.warn(TEXT, stacklevel=1)
         printed = capsys.readouterr().err
     finally:
