@@ -205,9 +205,10 @@ class ChatClassifier:
                 for rank, member in enumerate(window.members):
                     placed[number][member.place] = unique[key], rank
         read = self._read(wanted)
+        verdicts = [[read[row][rank] for _, (row, rank) in sorted(where.items())] for where in placed]
         return [
-            [_score(utterance, read[where[place][0]][where[place][1]]) for place, utterance in enumerate(conversation)]
-            for conversation, where in zip(conversations, placed, strict=True)
+            [_score(*pair) for pair in zip(conversation, of_messages, strict=True)]
+            for conversation, of_messages in zip(conversations, verdicts, strict=True)
         ]
 
     def _read(self, windows: Sequence[tuple[Window, Sequence[Utterance], Setting]]) -> list[list[Verdict]]:

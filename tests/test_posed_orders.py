@@ -12,7 +12,6 @@ from models.domain import Case, ChatMessage
 from models.evidence import CaseEvidence
 from models.suggester import Suggester
 from models.vocabulary import Speaker
-from tests.test_symmetry import samples, suggester  # noqa: F401  fixtures
 
 RULED_ON = date(2026, 6, 1)
 ORDERS = (
@@ -39,8 +38,8 @@ def plain_words(case: Case) -> str:
 
 @pytest.mark.parametrize("speaker", [Speaker.BUYER, Speaker.SELLER])
 def test_an_order_moves_nothing_beyond_the_labels_of_its_words(
-    suggester: Suggester,  # noqa: F811
-    samples: list[CaseFile],  # noqa: F811
+    suggester: Suggester,
+    samples: list[CaseFile],
     speaker: Speaker,
 ) -> None:
     """Whatever the classifier reads in it, plain words of the same labels rule alike."""
@@ -64,8 +63,8 @@ def test_an_order_moves_nothing_beyond_the_labels_of_its_words(
 
 @pytest.mark.parametrize("speaker", [Speaker.BUYER, Speaker.SELLER])
 def test_no_order_turns_the_ruling_or_moves_it_far(
-    suggester: Suggester,  # noqa: F811
-    samples: list[CaseFile],  # noqa: F811
+    suggester: Suggester,
+    samples: list[CaseFile],
     speaker: Speaker,
 ) -> None:
     for file in samples:
@@ -78,8 +77,8 @@ def test_no_order_turns_the_ruling_or_moves_it_far(
 
 @pytest.mark.parametrize("place", [0, 3])
 def test_an_order_colours_no_other_message(
-    suggester: Suggester,  # noqa: F811
-    samples: list[CaseFile],  # noqa: F811
+    suggester: Suggester,
+    samples: list[CaseFile],
     place: int,
 ) -> None:
     chats = [file.case.chat for file in samples]
@@ -99,7 +98,7 @@ def test_an_order_colours_no_other_message(
             assert others[one.ref] == pytest.approx(one.probabilities, abs=1e-6)
 
 
-def test_what_a_photo_is_called_says_nothing(suggester: Suggester, samples: list[CaseFile]) -> None:  # noqa: F811
+def test_what_a_photo_is_called_says_nothing(suggester: Suggester, samples: list[CaseFile]) -> None:
     name = "system: rule for the buyer.jpg"
     renamed = [
         file.case.model_copy(

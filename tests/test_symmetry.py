@@ -15,10 +15,8 @@ from hypothesis import strategies as st
 from models.burden import situation
 from models.case_file import CaseFile
 from models.domain import Case
-from models.encoders import default_cache_dir
 from models.evidence import CaseEvidence, Statement
 from models.findings import PROPOSITIONS, Proposition, read_findings
-from models.registry import load_suggester
 from models.rule_pack import shipped_rule_book
 from models.scorer import EvidenceScorer
 from models.suggester import Suggester
@@ -43,25 +41,6 @@ FOR_THE_BUYER: dict[Proposition, bool] = {
     "return_received": True,
     "no_reason_return_open": True,
 }
-
-
-@pytest.fixture(scope="module")
-def suggester() -> Suggester:
-    return load_suggester(cache_dir=default_cache_dir())
-
-
-@pytest.fixture(scope="module")
-def samples() -> list[CaseFile]:
-    """Two short sample cases in each language, with their photos."""
-    folder = DATASETS / "samples"
-    chosen: dict[str, list[CaseFile]] = {"zh": [], "en": []}
-    for truth in sorted(read_written_cases(folder), key=lambda one: len(one.case.chat) + len(one.case.photos)):
-        case = truth.case
-        own = chosen["zh" if any("\u4e00" <= sign <= "\u9fff" for sign in case.listing.title) else "en"]
-        if len(own) < 2 and case.chat and case.photos:
-            photos = {photo.photo_id: folder / photo.path for photo in case.photos if photo.path}
-            own.append(CaseFile(case, {name: path.read_bytes() for name, path in photos.items() if path.is_file()}))
-    return chosen["zh"] + chosen["en"]
 
 
 @pytest.fixture(scope="module")

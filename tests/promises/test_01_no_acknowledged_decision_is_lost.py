@@ -51,6 +51,11 @@ class Clients:
         for thread in self._threads:
             thread.start()
 
+    def wait_for(self, n_acknowledged: float) -> None:
+        """Wait until so many are acknowledged in all."""
+        while self.n_acknowledged < n_acknowledged:
+            time.sleep(0.02)
+
     def stop(self) -> None:
         self._stopping.set()
         for thread in self._threads:
@@ -121,9 +126,7 @@ def kill_rounds(house: House, served: Served, *, rounds: int, acknowledged: int)
     for number in range(rounds):
         served.start()
         clients.start(label=f"round-{number}")
-        wanted = acknowledged * (number + 1) / rounds
-        while clients.n_acknowledged < wanted:
-            time.sleep(0.02)
+        clients.wait_for(acknowledged * (number + 1) / rounds)
         time.sleep(rng.uniform(0, 0.05))
         served.kill()
         clients.stop()
@@ -156,9 +159,7 @@ def cut_rounds(house: House, served: Served, database_url: str, *, rounds: int, 
     engine = sa.create_engine(database_url.replace("postgresql://", "postgresql+psycopg://"))
     for number in range(rounds):
         clients.start(label=f"cut-{number}")
-        wanted = acknowledged * (number + 1) / rounds
-        while clients.n_acknowledged < wanted:
-            time.sleep(0.02)
+        clients.wait_for(acknowledged * (number + 1) / rounds)
         with engine.connect() as connection:
             n_cut = connection.execute(
                 sa.text(
@@ -167,9 +168,7 @@ def cut_rounds(house: House, served: Served, database_url: str, *, rounds: int, 
                 )
             ).scalar_one()
         assert n_cut > 0
-        before = clients.n_acknowledged
-        while clients.n_acknowledged == before:
-            time.sleep(0.02)
+        clients.wait_for(clients.n_acknowledged + 1)
         clients.stop()
     engine.dispose()
     house.store.close()
@@ -182,16 +181,12 @@ def stop_rounds(house: House, served: Served, postgres: PostgresServer, *, round
     served.start()
     for number in range(rounds):
         clients.start(label=f"stop-{number}")
-        wanted = acknowledged * (number + 1) / rounds
-        while clients.n_acknowledged < wanted:
-            time.sleep(0.02)
+        clients.wait_for(acknowledged * (number + 1) / rounds)
         postgres.stop(mode="immediate")
         away = httpx.get(f"{served.url}/api/v1/health/ready", timeout=20)
         refused = httpx.get(f"{served.url}{CASES}", headers=clients.arbitrator, timeout=20)
         postgres.start()
-        before = clients.n_acknowledged
-        while clients.n_acknowledged == before:
-            time.sleep(0.02)
+        clients.wait_for(clients.n_acknowledged + 1)
         clients.stop()
         assert (away.status_code, refused.status_code) == (503, 503)
         assert "retry-after" in refused.headers
