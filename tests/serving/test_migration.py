@@ -150,6 +150,31 @@ def test_two_starts_at_once_migrate_once(tmp_path: Path) -> None:
     assert problems == []
 
 
+def test_many_first_connections_at_once_all_succeed(tmp_path: Path) -> None:
+    """Of two switches of one new file to WAL, SQLite refuses one at once, whatever its busy timeout."""
+    problems: list[Exception] = []
+
+    def connect(path: Path, together: threading.Barrier) -> None:
+        database = Database(f"sqlite:///{path}")
+        together.wait()
+        try:
+            with database.read() as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+        except Exception as error:
+            problems.append(error)
+        finally:
+            database.close()
+
+    for number in range(100):
+        together = threading.Barrier(6)
+        threads = [threading.Thread(target=connect, args=(tmp_path / f"{number}.db", together)) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert problems == []
+
+
 def test_sqlite_survives_a_power_cut_and_keeps_its_references(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/review.db")
     with database.read() as connection:
