@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from bench.backlogs import case_files
 from models.case_file import CaseFile, photo_digest
-from models.encoders import PHOTO_SIDE
+from models.encoders import PHOTO_SIDE, TextEncoder
 from models.evidence import CaseEvidence
 from models.images import open_photo
 from models.int8 import OPSET
@@ -118,6 +119,19 @@ def image_multiply_adds() -> int:
     return total
 
 
+class _Timed(TextEncoder):
+    """A text encoder that counts the CPU seconds it takes."""
+
+    def __init__(self, encoder: TextEncoder) -> None:
+        super().__init__(encoder.session, encoder.tokenizer, digest=encoder.digest)
+        self.spent_s = 0.0
+
+    def token_states(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        states: list[NDArray[np.float32]] = []
+        self.spent_s += cpu_s(lambda: states.append(super(_Timed, self).token_states(ids)))
+        return states[0]
+
+
 class _Ready:
     """Evidence scored before."""
 
@@ -179,7 +193,11 @@ def _measured(
     times["damage"] = cpu_s(lambda: [scorer.damage.score(seen) for seen in features])
     pairs = [(features[place], features[place + 1]) for place in range(0, len(features), 2)]
     times["listing match"] = cpu_s(lambda: [scorer.listing.score([shown], [came]) for shown, came in pairs])
-    floors["chat"] = text_floor_s(lengths, layers=scorer.chat.layers or _WHOLE)
-    times["chat"] = cpu_s(lambda: scorer.score(without_photos))
+    floors["chat encoder"] = text_floor_s(lengths, layers=scorer.chat.layers or _WHOLE)
+    encoder, scorer.chat.encoder = scorer.chat.encoder, (timed := _Timed(scorer.chat.encoder))
+    whole_chat_s = cpu_s(lambda: scorer.score(without_photos))
+    scorer.chat.encoder = encoder
+    times["chat encoder"] = timed.spent_s
+    times["tokens, phrases, spans"] = whole_chat_s - timed.spent_s
     times["ruling and explanation"] = cpu_s(lambda: suggester.suggest(files, scorer=_Ready(evidence)))
     return times, floors

@@ -16,11 +16,9 @@ from multiprocessing.context import SpawnProcess
 
 from serving.backlog.refusals import WorkerFailedError
 from serving.backlog.rounds import Engine, Round, Task
-from serving.backlog.worker import Done, Failed, Load, Message, Ready, work
+from serving.backlog.worker import ENVIRONMENT, Done, Failed, Load, Message, Ready, work
 
 _STOP_S = 5.0
-# One thread a worker: more of them on the same cores only disturb each other.
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(eq=False)
@@ -109,7 +107,7 @@ def _start(load: Load, *, number: int) -> _Worker:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, load), name=f"backlog-{number}", daemon=True)
-    with _environment(_ONE_THREAD), _interrupts_held():
+    with _environment(ENVIRONMENT), _interrupts_held():
         process.start()
     theirs.close()
     return _Worker(process, ours)
@@ -117,7 +115,7 @@ def _start(load: Load, *, number: int) -> _Worker:
 
 @contextmanager
 def _environment(values: dict[str, str]) -> Iterator[None]:
-    """Let a child inherit `values`; libraries read them when first loaded."""
+    """Let a child inherit `values`."""
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
     try:

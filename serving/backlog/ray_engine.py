@@ -15,7 +15,7 @@ from models.errors import ReviewError
 from serving.backlog.chunk import Chunk, Result, score_chunk
 from serving.backlog.refusals import BacklogError, WorkerFailedError
 from serving.backlog.rounds import Engine, Round, Task
-from serving.backlog.worker import Load
+from serving.backlog.worker import ENVIRONMENT, Load
 
 SILENCE_S = 900.0
 
@@ -128,8 +128,8 @@ class RayEngine(Engine):
 
 
 def _environment() -> dict[str, str]:
-    """One thread an actor; on this machine, modules are found where this process finds them."""
-    found = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    """A worker's; on this machine, modules are found where this process finds them."""
+    found = dict(ENVIRONMENT)
     if "RAY_ADDRESS" not in os.environ:
         found["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     return found

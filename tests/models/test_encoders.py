@@ -296,3 +296,12 @@ def test_weights_that_lack_a_layer_are_refused(tiny_bert: Path, tmp_path: Path) 
 def test_a_text_model_is_no_image_encoder(tiny_bert: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="gives no feature maps"):
         prepare_image_encoder(str(tiny_bert), cache_dir=tmp_path)
+
+
+def test_a_session_has_the_threads_asked_for_and_none_that_spins(tiny_bert: Path, tmp_path: Path) -> None:
+    for threads in (1, 2):
+        encoder = prepare_text_encoder(str(tiny_bert), cache_dir=tmp_path, threads=threads)
+        options = encoder.session.get_session_options()
+        assert options.intra_op_num_threads == threads
+        assert options.inter_op_num_threads == 1
+        assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

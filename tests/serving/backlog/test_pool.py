@@ -34,6 +34,14 @@ def test_results_come_in_the_order_of_the_chunks(pool: PoolEngine) -> None:
     assert [name for results in found for name in _named(results)] == [f"TB-{n}" for n in range(60)]
 
 
+def test_a_worker_has_one_thread_and_asks_for_large_pages(pool: PoolEngine) -> None:
+    list(pool.score([_chunk(1)]))
+    for pid in pool.worker_pids:
+        given = dict(line.split("=", 1) for line in Path(f"/proc/{pid}/environ").read_text().split("\0") if "=" in line)
+        assert given["OMP_NUM_THREADS"] == "1"
+        assert given["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
+
+
 def test_a_case_that_kills_its_worker_twice_is_refused_and_its_neighbours_are_scored(pool: PoolEngine) -> None:
     told: list[str] = []
     pool.on_loss = told.append
