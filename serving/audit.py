@@ -25,6 +25,7 @@ class Action(StrEnum):
     CASE_TAKEN_IN = "case_taken_in"
     EVIDENCE_ADDED = "evidence_added"
     PHOTO_STORED = "photo_stored"
+    PHOTOS_CHECKED = "photos_checked"
     SUGGESTION_STORED = "suggestion_stored"
     SUGGESTION_FAILED = "suggestion_failed"
     DECIDED = "decided"
@@ -42,6 +43,9 @@ class Action(StrEnum):
     NOTICE_WRITTEN = "notice_written"
     NOTICE_EDITED = "notice_edited"
     NOTICE_SENT = "notice_sent"
+    MESSAGE_DELIVERED = "message_delivered"
+    MESSAGE_GIVEN_UP = "message_given_up"
+    MESSAGES_RETRIED = "messages_retried"
     SUGGESTIONS_SWITCHED_OFF = "suggestions_switched_off"
     SUGGESTIONS_SWITCHED_ON = "suggestions_switched_on"
     DECISIONS_EXPORTED = "decisions_exported"
@@ -57,11 +61,13 @@ class Action(StrEnum):
     SHADOW_ON = "shadow_on"
     SHADOW_OFF = "shadow_off"
     SHADOW_REFUSED = "shadow_refused"
+    PREFERENCES_CHANGED = "preferences_changed"
     USER_ADDED = "user_added"
     USER_DISABLED = "user_disabled"
     TOKEN_MADE = "token_made"  # noqa: S105  an action's name, not a secret
     TOKEN_REVOKED = "token_revoked"  # noqa: S105
     LINK_MADE = "link_made"
+    LINK_USED = "link_used"
     PASSWORD_SET = "password_set"  # noqa: S105
     LOCKED_OUT = "locked_out"
     SIGNED_IN = "signed_in"

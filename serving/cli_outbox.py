@@ -19,4 +19,6 @@ def status() -> None:
 def retry() -> None:
     """Let every message that was given up wait for delivery again."""
     with reported():
-        console.print(f"{open_house().store.outbox.try_failed_again()} will be tried again", markup=False)
+        console.print(
+            f"{open_house().store.outbox.try_failed_again(by='system:cli')} will be tried again", markup=False
+        )

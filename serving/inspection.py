@@ -39,8 +39,8 @@ class Inspector:
         self._newest: datetime | None = None
         self._turn = threading.Lock()
 
-    def inspect(self, version: StoredVersion) -> IntegrityReport:
-        """Inspect the photos of a case version and keep what was found, read text masked."""
+    def inspect(self, version: StoredVersion, *, by: str) -> IntegrityReport:
+        """Inspect the photos of a case version and keep what was found, read text masked. by : whoever asked"""
         with self._turn:
             self._refresh()
             reused = list(self._reused(version))
@@ -55,7 +55,7 @@ class Inspector:
                 )
             }
         )
-        self.store.photo_checks.keep(version, report)
+        self.store.photo_checks.keep(version, report, by=by)
         return report
 
     def _refresh(self) -> None:

@@ -102,7 +102,7 @@ class ScoringWorker(Loop):
         if self.inspector is None or not version.digests:
             return
         try:
-            self.inspector.inspect(version)
+            self.inspector.inspect(version, by=f"system:{self.name}")
         except Exception:
             log.exception("photo_checks_failed", case=version.case_key, version=version.version)
 

@@ -38,7 +38,7 @@ def get_photo_checks(person: Reader, key: CaseKeyDep, house: HouseDep) -> PhotoC
 @router.post("/{platform}/{case_id:path}/photo-checks", responses=problem_responses(401, 403, 404, 422, 503, 507))
 def check_photos(person: Filer, key: CaseKeyDep, house: HouseDep) -> PhotoChecks:
     """Look at the photos now, e.g. after other cases came in. A worker looks once by itself after scoring."""
-    house.inspector.inspect(house.store.version(key))
+    house.inspector.inspect(house.store.version(key), by=person.user.name)
     return photo_checks_of(house, key, user=person.user)
 
 

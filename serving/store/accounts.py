@@ -101,7 +101,10 @@ class Accounts:
 
     def use_link(self, token_hash: str) -> User | None:
         with self.database.write() as connection:
-            return users.use_link(connection, token_hash, at=_now(), kind="sign_in")
+            user = users.use_link(connection, token_hash, at=_now(), kind="sign_in")
+            if user is not None:
+                _note(connection, Action.LINK_USED, user, by=user.name)
+            return user
 
     def set_up(self, token_hash: str, *, password_hash: str) -> User | None:
         """Spend a set-up link and set its user's password; every session of theirs ends. None as for `use_link`."""

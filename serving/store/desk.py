@@ -134,18 +134,16 @@ class Desk:
     def keep_preference(self, name: str, value: str, *, of: User, kind: str) -> None:
         """Raises InputError."""
         with self.database.write() as connection:
-            preferences.keep(connection, of, kind=kind, name=name, value=value)
+            preferences.keep(connection, of, kind=kind, values={name: value}, at=_now())
 
     def replace_preferences(self, values: dict[str, str], *, of: User, kind: str) -> None:
         """Keep these by name, and none of this kind beside them. Raises InputError."""
         with self.database.write() as connection:
-            preferences.drop(connection, of, kind=kind)
-            for name, value in values.items():
-                preferences.keep(connection, of, kind=kind, name=name, value=value)
+            preferences.replace(connection, of, kind=kind, values=values, at=_now())
 
-    def drop_preference(self, name: str | None = None, *, of: User, kind: str) -> None:
+    def drop_preference(self, name: str, *, of: User, kind: str) -> None:
         with self.database.write() as connection:
-            preferences.drop(connection, of, kind=kind, name=name)
+            preferences.drop(connection, of, kind=kind, name=name, at=_now())
 
     # notices, appeals
 

@@ -13,6 +13,8 @@ import sqlalchemy as sa
 from pydantic import BaseModel
 from sqlalchemy import Connection
 
+from serving.audit import Action
+from serving.store import trail
 from serving.store.clock import is_due
 from serving.store.database import Database
 from serving.tables import outbox
@@ -49,23 +51,32 @@ class Outbox:
 
     def delivered(self, message: Message) -> None:
         """Note a delivery; without effect when the message was taken by another meanwhile."""
-        self._end(message, state="delivered", delivered_at=datetime.now(UTC), problem=None)
+        at = datetime.now(UTC)
+        with self.database.write() as connection:
+            if _change(connection, message, state="delivered", delivered_at=at, problem=None):
+                _note(connection, Action.MESSAGE_DELIVERED, message, at=at)
 
     def put_back(self, message: Message, *, problem: str, wait: timedelta | None) -> None:
         """Let a message wait for another attempt, or give it up when `wait` is None."""
-        if wait is None:
-            self._end(message, state="failed", problem=problem)
-        else:
-            self._end(message, next_at=datetime.now(UTC) + wait, problem=problem)
+        at = datetime.now(UTC)
+        if wait is not None:
+            with self.database.alter() as connection:
+                _change(connection, message, next_at=at + wait, problem=problem)
+            return
+        with self.database.write() as connection:
+            if _change(connection, message, state="failed", problem=problem):
+                _note(connection, Action.MESSAGE_GIVEN_UP, message, at=at)
 
-    def try_failed_again(self) -> int:
+    def try_failed_again(self, *, by: str) -> int:
         """Let every message that was given up wait again; return how many."""
+        at = datetime.now(UTC)
         with self.database.write() as connection:
             changed = connection.execute(
-                outbox.update()
-                .where(outbox.c.state == "failed")
-                .values(state="waiting", attempts=0, next_at=datetime.now(UTC))
+                outbox.update().where(outbox.c.state == "failed").values(state="waiting", attempts=0, next_at=at)
             )
+            if changed.rowcount:
+                detail: trail.Detail = {"n_messages": changed.rowcount}
+                trail.record(connection, Action.MESSAGES_RETRIED, actor=by, subject="outbox", at=at, detail=detail)
             return changed.rowcount
 
     def counts(self) -> dict[str, int]:
@@ -80,14 +91,6 @@ class Outbox:
             query = sa.select(sa.func.min(outbox.c.created_at)).where(outbox.c.state == "waiting")
             oldest: datetime | None = connection.execute(query).scalar_one()
             return oldest
-
-    def _end(self, message: Message, **values: object) -> None:
-        with self.database.alter() as connection:
-            connection.execute(
-                outbox.update()
-                .where(outbox.c.id == message.row, outbox.c.fence == message.fence, outbox.c.state == "waiting")
-                .values(values)
-            )
 
 
 def put(connection: Connection, kind: MessageKind, *, subject: str, body: BaseModel, at: datetime) -> None:
@@ -105,6 +108,21 @@ def put(connection: Connection, kind: MessageKind, *, subject: str, body: BaseMo
             created_at=at,
         )
     )
+
+
+def _change(connection: Connection, message: Message, **values: object) -> bool:
+    """Return whether the message was still the caller's to change."""
+    changed = connection.execute(
+        outbox.update()
+        .where(outbox.c.id == message.row, outbox.c.fence == message.fence, outbox.c.state == "waiting")
+        .values(values)
+    )
+    return bool(changed.rowcount)
+
+
+def _note(connection: Connection, action: Action, message: Message, *, at: datetime) -> None:
+    detail: trail.Detail = {"message_id": message.message_id, "kind": message.kind, "attempts": message.attempts}
+    trail.record(connection, action, actor="system:courier", subject=message.subject, at=at, detail=detail)
 
 
 def _take(connection: Connection, *, at: datetime, hold: timedelta) -> Message | None:

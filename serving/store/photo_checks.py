@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from models.domain import Case, Photo
 from models.integrity import IntegrityReport
+from serving.audit import Action
 from serving.records import StoredVersion
-from serving.store import decisions
+from serving.store import decisions, trail
 from serving.store.database import Database
 from serving.tables import case_photos, case_versions, cases, photo_checks, photos
 
@@ -56,8 +57,9 @@ class PhotoChecks:
             rows = [(Case.model_validate_json(row.payload), row.photo_id) for row in connection.execute(query)]
         return [(case, photo) for case, photo_id in rows for photo in case.photos if photo.photo_id == photo_id]
 
-    def keep(self, version: StoredVersion, report: IntegrityReport) -> None:
+    def keep(self, version: StoredVersion, report: IntegrityReport, *, by: str) -> None:
         """Keep the newest report on a version."""
+        at = datetime.now(UTC)
         ours = sa.and_(photo_checks.c.case_key == version.case_key, photo_checks.c.version == version.version)
         with self.database.write() as connection:
             connection.execute(photo_checks.delete().where(ours))
@@ -66,8 +68,16 @@ class PhotoChecks:
                     case_key=version.case_key,
                     version=version.version,
                     payload=report.model_dump_json(),
-                    created_at=datetime.now(UTC),
+                    created_at=at,
                 )
+            )
+            trail.record(
+                connection,
+                Action.PHOTOS_CHECKED,
+                actor=by,
+                subject=f"{version.case.platform}/{version.case.case_id}",
+                at=at,
+                detail={"version": version.version, "n_findings": len(report.findings)},
             )
 
     def is_hidden(self, version: StoredVersion) -> bool:

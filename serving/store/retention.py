@@ -33,7 +33,7 @@ from serving.tables import (
 RowKind = Literal["messages", "requests", "sign_ins"]
 """messages: delivered ones; requests: answers kept for repeats, and ended jobs but retrainings; sign_ins: ended
 sessions, spent links, dead tokens, failed attempts, and what the audit trail says of signing in."""
-_SIGNING_IN = (Action.SIGNED_IN, Action.SIGNED_OUT, Action.LOCKED_OUT)
+_SIGNING_IN = (Action.LINK_USED, Action.SIGNED_IN, Action.SIGNED_OUT, Action.LOCKED_OUT)
 
 
 class Ageing:

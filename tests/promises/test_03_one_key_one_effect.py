@@ -1,14 +1,18 @@
 """Promise 3: the same Idempotency-Key many times is one effect, across a restart; another body under it is refused."""
 
+import json
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+import sqlalchemy as sa
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from models.registry import ModelRegistry
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION, EXAMPLE_EVIDENCE
 from serving.app import create_app
 from serving.house import House, build_house
@@ -16,8 +20,10 @@ from serving.records import Role
 from serving.refusals import RequestInFlightError
 from serving.store import Store
 from serving.store.idempotency import Reservation, current
-from tests.serving.conftest import Headers, headers_of, user_of
+from serving.tables import metadata
+from tests.serving.conftest import Headers, headers_of, keyed, user_of
 from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
+from tests.serving.every_post import post_everything
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
@@ -99,11 +105,6 @@ def test_a_refusal_is_not_kept(client: TestClient, arbitrator: Headers) -> None:
     assert decide(client, {**arbitrator, **KEY, "If-Match": '"1"'}).status_code == 201
 
 
-def test_a_decision_needs_a_key(client: TestClient, arbitrator: Headers) -> None:
-    answer = decide(client, arbitrator)
-    assert (answer.status_code, answer.json()["type"]) == (400, "urn:evidence-review:problem:idempotency-key-missing")
-
-
 def test_every_post_of_the_document_takes_a_key(client: TestClient) -> None:
     app = client.app
     assert isinstance(app, FastAPI)
@@ -111,6 +112,52 @@ def test_every_post_of_the_document_takes_a_key(client: TestClient) -> None:
         if "post" in operations and path != "/api/v1/session":
             names = [parameter["name"] for parameter in operations["post"]["parameters"]]
             assert names.count("Idempotency-Key") == 1, path
+
+
+def test_every_post_sent_twice_under_a_key_has_one_effect_and_one_answer(
+    scoring_client: TestClient, scoring_house: House, registry: ModelRegistry, measured: Callable[[str], None]
+) -> None:
+    headers = {role: headers_of(scoring_house, role) for role in Role}
+    sent: set[str] = set()
+
+    def send_twice(role: Role, template: str, content: Any = None, **ids: str) -> httpx.Response:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode() if content is not None else b""
+        kind = "application/x-ndjson" if isinstance(content, bytes) else "application/json"
+        given = keyed({**headers[role], "Content-Type": kind})
+        first = scoring_client.post(template.format(**ids), content=body, headers=given)
+        assert first.status_code < 300, (template, first.text)
+        before = all_rows(scoring_house.store)
+        again = scoring_client.post(template.format(**ids), content=body, headers=given)
+        assert (again.status_code, again.text) == (first.status_code, first.text), template
+        assert again.headers["idempotency-replayed"] == "true", template
+        assert all_rows(scoring_house.store) == before, template
+        sent.add(template)
+        return first
+
+    post_everything(scoring_house, send_twice)
+    app = scoring_client.app
+    assert isinstance(app, FastAPI)
+    posts = {path for path, operations in app.openapi()["paths"].items() if "post" in operations}
+    assert sent == posts - {"/api/v1/session"}
+    measured(f"each of {len(sent)} POSTs sent twice under one key: the second changed no row and was answered alike")
+
+
+def all_rows(store: Store) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table."""
+    with store.database.read() as connection:
+        return {
+            table.name: [tuple(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key))]
+            for table in metadata.sorted_tables
+        }
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [("cases/taobao/TB-2026-000123/decision", EXAMPLE_DECISION), ("backlogs", None), ("retrainings", None)],
+)
+def test_decisions_and_jobs_need_a_key(client: TestClient, house: House, path: str, content: Any) -> None:
+    answer = client.post(f"/api/v1/{path}", json=content, headers=headers_of(house, Role.LEAD))
+    assert (answer.status_code, answer.json()["type"]) == (400, "urn:evidence-review:problem:idempotency-key-missing")
 
 
 def test_intake_and_evidence_are_answered_alike_again(client: TestClient, house: House) -> None:

@@ -156,7 +156,7 @@ def test_a_message_is_given_up_after_its_attempts_and_can_be_tried_again(
     decide(house, "case-1")
     deliver_all(courier)
     assert (receiver.n_requests, courier.outbox.counts()["failed"]) == (3, 1)
-    assert courier.outbox.try_failed_again() == 1
+    assert courier.outbox.try_failed_again(by="system:test") == 1
     deliver_all(courier)
     assert [effect["type"] for effect in receiver.effects] == ["decision"]
 

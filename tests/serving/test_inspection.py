@@ -32,7 +32,7 @@ def file_case(house: House, case_id: str, image: Image.Image, *, role: str = "re
 
 
 def reused(house: House, version: StoredVersion) -> list[ReusedPhoto]:
-    found = house.inspector.inspect(version).findings
+    found = house.inspector.inspect(version, by="system:test").findings
     return [finding for finding in found if isinstance(finding, ReusedPhoto)]
 
 
@@ -50,8 +50,8 @@ def test_the_page_of_a_case_says_how_much_was_found(client: TestClient, house: H
     first, again = (file_case(house, name, scene(1), buyer_id=name) for name in ("TB-1", "TB-2"))
     reader = headers_of(house, Role.LEAD)
     assert "照片检查<" in client.get("/cases/taobao/TB-2", headers=reader).text
-    house.inspector.inspect(first)
-    house.inspector.inspect(again)
+    house.inspector.inspect(first, by="system:test")
+    house.inspector.inspect(again, by="system:test")
     assert "照片检查：1 项发现" in client.get("/cases/taobao/TB-2", headers=reader).text
 
 
@@ -81,7 +81,7 @@ def test_a_photo_that_came_in_later_is_found_on_the_next_look(house: House) -> N
 def test_personal_data_read_from_a_screenshot_is_masked_before_it_is_kept(house: House) -> None:
     inspector = Inspector(house.store, house.photos, reader=lambda data: ["请退款到 13812345678"])
     version = file_case(house, "A", scene(1), role="screenshot")
-    inspector.inspect(version)
+    inspector.inspect(version, by="system:test")
     kept = house.store.photo_checks.report_on(version)
     assert kept is not None
     assert kept.findings == (ScreenshotText(ref="p1", n_lines=1, absent=("请退款到 [phone]",)),)

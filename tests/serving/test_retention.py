@@ -82,11 +82,11 @@ def test_each_kind_goes_after_its_own_time(used: House) -> None:
         assert counts(used)["messages"] == 1
     assert n_rows(used, outbox) == [before[1] - 1]
     with days_later(181):
-        assert counts(used)["sign_ins"] == 3
+        assert counts(used)["sign_ins"] == 4
     assert n_rows(used, sessions, sign_in_links) == [0, 0]
     found = used.store.verify_audit()
     assert isinstance(found, Verified)
-    assert found.n_erased == 1
+    assert found.n_erased == 2
 
 
 def test_decided_cases_are_erased_and_open_ones_stay(used: House) -> None:

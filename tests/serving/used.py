@@ -88,7 +88,9 @@ def use_everything(house: House) -> TestClient:
         same_seller=True, overlap=1, mirrored=False,
     )  # fmt: skip
     version = house.store.version(CaseKey(Platform.TAOBAO, EXAMPLE_CASE["case_id"]))
-    house.store.photo_checks.keep(version, IntegrityReport(findings=(seen,), checked=("reused_photo",)))
+    house.store.photo_checks.keep(
+        version, IntegrityReport(findings=(seen,), checked=("reused_photo",)), by="system:test"
+    )
     house.store.desk.keep_preference("mine", f"search={ID}", of=user_of(house, Role.LEAD), kind="view")
     house.backlogs.create(by="li", rows=json.dumps(secret_case()).encode() + b"\n")
     _use_the_rest(house)

@@ -140,4 +140,4 @@ def test_a_name_is_taken_once_and_a_service_gets_no_link(house: House) -> None:
 
 def test_every_way_in_leaves_a_line_in_the_trail(signed_in: TestClient, house: House) -> None:
     actions = [event.action for event in house.store.audit_trail(subject="user:test-lead")]
-    assert actions == ["user_added", "link_made", "signed_in"]
+    assert actions == ["user_added", "link_made", "link_used", "signed_in"]

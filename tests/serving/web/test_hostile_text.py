@@ -91,7 +91,7 @@ def planted(scoring_house: House) -> tuple[CaseKey, CaseKey]:
         suggestion = house.scoring.suggest(read_case_file(version, house.photos))
         house.store.keep_suggestion(version, suggestion, by="system:test")
     for key in keys:
-        house.inspector.inspect(house.store.version(key))
+        house.inspector.inspect(house.store.version(key), by="system:test")
     opened, decided = keys
     desk = house.store.desk
     wrong = CorrectionDraft(kind="statement", ref=IMAGE, label=StatementLabel.CLAIMS_DAMAGE, holds=False, note=TEXT)
