@@ -28,6 +28,7 @@ class Action(StrEnum):
     PHOTOS_CHECKED = "photos_checked"
     SUGGESTION_STORED = "suggestion_stored"
     SUGGESTION_FAILED = "suggestion_failed"
+    SUGGESTION_WITHHELD = "suggestion_withheld"
     DECIDED = "decided"
     DECISION_WITHDRAWN = "decision_withdrawn"
     EVIDENCE_REQUEST_ANSWERED = "evidence_request_answered"

@@ -78,7 +78,7 @@ class ScoringWorker(Loop):
         return True
 
     def _do(self, job: ScoreJob) -> None:
-        if not self.store.score_queue.is_wanted(job):
+        if not self.store.score_queue.is_wanted(job, worker=self.name):
             self.store.score_queue.drop(job)
             return
         try:

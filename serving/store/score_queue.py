@@ -18,12 +18,16 @@ class ScoreQueue:
         with self.database.write() as connection:
             return jobs.lease(connection, worker=worker, at=_now(), lease_s=lease_s)
 
-    def is_wanted(self, job: ScoreJob) -> bool:
+    def is_wanted(self, job: ScoreJob, *, worker: str) -> bool:
         """Return whether the job's version is current and suggestions of its kind aren't switched off."""
         with self.database.write() as connection:
-            row = cases.row_of(connection, cases.key_of(connection, job.case_key))
+            key = cases.key_of(connection, job.case_key)
+            row = cases.row_of(connection, key)
             if switches.is_off(connection, claim=row.claim, platform=row.platform):
-                suggestions.mark_off(connection, case_key=job.case_key, version=job.version)
+                actor = f"system:{worker}"
+                suggestions.mark_off(
+                    connection, key=key, case_key=job.case_key, version=job.version, actor=actor, at=_now()
+                )
                 return False
             return bool(row.version == job.version)
 

@@ -107,8 +107,17 @@ def mark_failed(
         )
 
 
-def mark_off(connection: Connection, *, case_key: int, version: int) -> None:
+def mark_off(connection: Connection, *, key: CaseKey, case_key: int, version: int, actor: str, at: datetime) -> None:
     """Say on the case that nothing is suggested because suggestions of its kind are switched off."""
-    connection.execute(
+    changed = connection.execute(
         cases.update().where(cases.c.id == case_key, cases.c.version == version).values(suggestion_state="off")
     )
+    if changed.rowcount:
+        trail.record(
+            connection,
+            Action.SUGGESTION_WITHHELD,
+            actor=actor,
+            subject=str(key),
+            at=at,
+            detail={"version": version},
+        )

@@ -1,7 +1,7 @@
-"""Promise 1: whatever was acknowledged is there after `kill -9` of the service, a hard stop of PostgreSQL, or a cut.
+"""Promise 1: what was acknowledged is there after `kill -9` of service and worker, a hard stop of PostgreSQL, or a cut.
 
-API and scoring worker are one process here, killed while requests and scoring run. What survives is what the operating
-system was handed: the machine itself isn't cut off.
+They are killed while requests and scoring run: the service, which scores too, and a worker beside it. What survives is
+what the operating system was handed: the machine itself isn't cut off.
 """
 
 import random
@@ -18,12 +18,14 @@ from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
 from serving.audit import Verified
 from serving.house import House
 from serving.records import Role
-from serving.tables import case_versions, cases, decision_events
+from serving.tables import case_versions, cases, decision_events, suggestions
 from tests.postgres import PostgresServer
-from tests.promises.served import Served
+from tests.promises.served import Forked, Served, work
 from tests.serving.conftest import headers_of
 
 CASES = "/api/v1/cases"
+_LEASE_S = 2
+_PATIENCE_S = 300
 Headers = dict[str, str]
 
 
@@ -111,31 +113,65 @@ def check_whole(house: House, clients: Clients) -> None:
 
 @pytest.fixture
 def served(house: House, tmp_path: Path) -> Iterator[Served]:
-    service = Served(tmp_path, database_url=house.settings.database_url)
+    service = Served(tmp_path, database_url=house.settings.database_url, job_lease_s=_LEASE_S)
     yield service
     service.kill()
+
+
+@pytest.fixture
+def worker(house: House, tmp_path: Path) -> Iterator[Forked]:
+    beside = Forked(tmp_path, work, database_url=house.settings.database_url, job_lease_s=_LEASE_S, worker_poll_s=0.01)
+    yield beside
+    beside.kill()
 
 
 def people(house: House, served: Served) -> Clients:
     return Clients(served.url, service=headers_of(house, Role.SERVICE), arbitrator=headers_of(house, Role.ARBITRATOR))
 
 
-def kill_rounds(house: House, served: Served, *, rounds: int, acknowledged: int) -> Clients:
-    """Kill the service `rounds` times while people work, until that much was acknowledged in all."""
+def kill_rounds(house: House, served: Served, worker: Forked, *, rounds: int, acknowledged: int) -> Clients:
+    """Kill service and worker `rounds` times each while people work, until that much was acknowledged in all."""
     rng, clients = random.Random(1), people(house, served)
     for number in range(rounds):
+        worker.start()
         served.start()
         clients.start(label=f"round-{number}")
+        clients.wait_for(acknowledged * (number + 0.5) / rounds)
+        assert worker.is_alive
+        worker.kill()
+        worker.start()
         clients.wait_for(acknowledged * (number + 1) / rounds)
         time.sleep(rng.uniform(0, 0.05))
         served.kill()
         clients.stop()
+        worker.kill()
         assert lost(house, clients) == (set(), set())
     return clients
 
 
-def test_nothing_acknowledged_is_lost_to_a_killed_service(house: House, served: Served) -> None:
-    check_whole(house, kill_rounds(house, served, rounds=2, acknowledged=40))
+def score_the_rest(house: House, worker: Forked) -> int:
+    """Let the worker score what waits; return how many suggestions were stored, one a case and version at most."""
+    worker.start()
+    deadline = time.monotonic() + _PATIENCE_S
+    while house.store.score_queue.count_open():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    worker.kill()
+    with house.store.database.read() as connection:
+        waiting = sa.select(cases.c.case_id).where(cases.c.suggestion_state == "pending")
+        assert connection.execute(waiting).all() == []
+        each = sa.select(suggestions.c.case_key, suggestions.c.version)
+        kept = connection.execute(each).all()
+    assert len(kept) == len(set(kept))
+    return len(kept)
+
+
+def test_nothing_acknowledged_is_lost_to_a_killed_service_and_worker(
+    house: House, served: Served, worker: Forked
+) -> None:
+    clients = kill_rounds(house, served, worker, rounds=2, acknowledged=40)
+    check_whole(house, clients)
+    assert score_the_rest(house, worker) > 0
 
 
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
@@ -197,26 +233,28 @@ def stop_rounds(house: House, served: Served, postgres: PostgresServer, *, round
 @pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_fifty_kills_and_ten_thousand_acknowledgements(
-    house: House, served: Served, measured: Callable[[str], None]
+    house: House, served: Served, worker: Forked, measured: Callable[[str], None]
 ) -> None:
-    clients = kill_rounds(house, served, rounds=50, acknowledged=10_000)
+    clients = kill_rounds(house, served, worker, rounds=50, acknowledged=10_000)
     check_whole(house, clients)
+    n_suggestions = score_the_rest(house, worker)
     measured(
-        f"SQLite: 50 rounds of kill -9, {clients.n_acknowledged} acknowledgements ({len(clients.decided)} of them "
-        "decisions), 0 missing, integrity check clean"
+        f"SQLite: kill -9 of the service 50 times and of a worker beside it 100 times, {clients.n_acknowledged} "
+        f"acknowledgements ({len(clients.decided)} of them decisions), 0 missing, integrity check clean, "
+        f"{n_suggestions} suggestions, none twice and no case left waiting"
     )
 
 
 @pytest.mark.long
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
-def test_ten_hard_stops_of_postgresql(
+def test_fifty_hard_stops_of_postgresql_and_ten_thousand_acknowledgements(
     house: House, served: Served, postgres: PostgresServer, measured: Callable[[str], None]
 ) -> None:
-    clients = stop_rounds(house, served, postgres, rounds=10, acknowledged=1_000)
+    clients = stop_rounds(house, served, postgres, rounds=50, acknowledged=10_000)
     check_whole(house, clients)
     measured(
-        f"PostgreSQL 15: stopped 10 times in immediate mode under load, {clients.n_acknowledged} acknowledgements, "
+        f"PostgreSQL 15: stopped 50 times in immediate mode under load, {clients.n_acknowledged} acknowledgements, "
         "0 missing; 503 with Retry-After meanwhile, and on by itself"
     )
 

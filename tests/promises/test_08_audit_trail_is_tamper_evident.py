@@ -196,4 +196,4 @@ def test_a_hundred_thousand_entries_verify_in_five_seconds(tmp_path: Path, measu
         f"{took:.1f} s of CPU time, the slowest tampering made and found in {slowest:.1f} s"
     )
     assert n_found == len(TAMPERINGS)
-    assert took < 5
+    assert max(took, slowest) < 5

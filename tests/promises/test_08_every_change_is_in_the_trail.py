@@ -3,14 +3,17 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from fastapi.testclient import TestClient
 from sqlalchemy import Connection, event
 
 from models.registry import ModelRegistry
+from serving.api.documents import EXAMPLE_CASE
+from serving.app import create_app
 from serving.erasure import Target
 from serving.house import House
 from serving.records import Role
@@ -88,6 +91,22 @@ def test_nothing_else_changes_in_silence_either(scoring_house: House, headers: d
         assert client.put("/api/v1/desk/shortcuts", json={"keys": {"ruling.dismiss": "F2"}}, headers=own).is_success
         scoring_house.eraser().erase(Target.parse(f"taobao/{ID}"), by="test-lead", reason="asked by the buyer")
     assert silent == []
+
+
+def test_a_worker_changes_nothing_in_silence(scoring_house: House) -> None:
+    use_everything(scoring_house)
+    client = TestClient(create_app(scoring_house.settings, house=scoring_house))
+    for case_id, claim in (("TB-SCORED", "damaged"), ("TB-OFF", "counterfeit")):
+        case = {**EXAMPLE_CASE, "case_id": case_id, "claim": claim}
+        answer = client.post("/api/v1/cases", json=case, headers=headers_of(scoring_house, Role.SERVICE))
+        assert answer.status_code == 201
+    a_minute_later = datetime.now(UTC) + timedelta(minutes=1)
+    with silent_writes(scoring_house.store) as silent, time_machine.travel(a_minute_later):
+        while scoring_house.worker().work_once():
+            pass
+    assert silent == []
+    for case_id, action in (("TB-SCORED", "suggestion_stored"), ("TB-OFF", "suggestion_withheld")):
+        assert scoring_house.store.audit_trail(subject=f"taobao/{case_id}")[-1].action == action
 
 
 def test_what_becomes_of_a_message_is_in_the_trail(scoring_house: House) -> None:

@@ -240,6 +240,15 @@ def test_every_answer_carries_an_id_and_security_headers(client: TestClient) -> 
         assert (headers["x-content-type-options"], headers["x-frame-options"]) == ("nosniff", "DENY")
 
 
+def test_the_log_line_of_a_request_carries_its_id(
+    client: TestClient, lead: Headers, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.get("/api/v1/cases", headers={**lead, "X-Request-ID": "abc-2"})
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "route=/api/v1/cases" in line]
+    assert "request_id=abc-2" in line
+    assert "status=200" in line
+
+
 def test_a_request_id_that_could_break_a_log_line_is_replaced(client: TestClient) -> None:
     assert client.get("/nowhere", headers={"X-Request-ID": "a b\tc"}).headers["x-request-id"] != "a b\tc"
 

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from models.errors import InputError
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
 from serving.app import create_app
 from serving.audit import Verified
 from serving.backup import restore_backup, write_backup
+from serving.cli import app
 from serving.house import House
 from serving.migration import current_revision, downgrade, heads, upgrade
 from serving.photo_store import PhotoStore
@@ -113,3 +116,24 @@ def test_a_backup_with_a_lost_photo_fails_and_leaves_nothing(backup: Path, house
         write_backup(house.store, house.photos, tmp_path / "second")
     assert not (tmp_path / "second").exists()
     assert not list(tmp_path.glob(".new-*"))
+
+
+def test_the_commands_back_up_and_restore(
+    backup: Path, house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*command: str, database_url: str, photos: Path) -> Result:
+        monkeypatch.setenv("EVIDENCE_REVIEW_DATABASE_URL", database_url)
+        monkeypatch.setenv("EVIDENCE_REVIEW_PHOTO_DIR", str(photos))
+        return CliRunner().invoke(app, list(command))
+
+    ours = {"database_url": house.settings.database_url, "photos": house.settings.photo_dir}
+    written = run("backup", str(tmp_path / "second"), **ours)
+    assert (written.exit_code, "1 photos" in written.output) == (0, True)
+    assert run("backup", str(tmp_path / "second"), **ours).exit_code == 2
+    other = {"database_url": f"sqlite:///{tmp_path}/other.db", "photos": tmp_path / "elsewhere"}
+    told = run("restore", str(tmp_path / "second"), **other)
+    assert (told.exit_code, "restored 1 cases, 1 photos of" in told.output) == (0, True)
+    assert rows(Store(other["database_url"])) == rows(house.store)
+    refused = run("restore", str(tmp_path / "second"), **other)
+    assert (refused.exit_code, "isn't empty" in refused.output) == (2, True)
+    assert run("restore", str(tmp_path / "nowhere"), **other).exit_code == 2
