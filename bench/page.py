@@ -215,6 +215,7 @@ def _choices(figures: dict[str, Any]) -> str:
         return ""
     int8, together, tried = figures["int8"], figures["windows"], figures["cascade"]
     skipped = ", ".join(f"{100 * float(miss):g} %: {100 * share:.0f} %" for miss, share in tried["skipped"].items())
+    kept_out = ", ".join(f"{100 * one['skipped']:.0f} % and {one['f1']:.3f}" for one in tried["kept_out"].values())
     return f"""## What decided how the chat is read
 
 **8 bits.** Each column of weights and each token's state scaled by itself (`models/int8.py`):
@@ -230,7 +231,10 @@ result (tested).
 
 **No cascade.** Were only uncertain messages sent to the encoder: of {tried["n_messages"]:,} messages of our dialogues
 {100 * tried["stating"]:.0f} % state something. A phrase classifier (five folds that share no goods) that overlooks so
-many of the stating ones may pass over so many of all: {skipped}. That doesn't pay on disputes; every message is read.
+many of the stating ones may pass over so many of all: {skipped}.
+By the same thresholds, of the {tried["n_kept_out"]} messages of cases kept out of fitting, passed over and macro-F1 left:
+{kept_out} (all read: {tried["f1_all"]:.3f}).
+That doesn't pay on disputes; every message is read.
 
 What else was tried, and what it gave: [experiments-speed.md](experiments-speed.md).
 """

@@ -106,6 +106,8 @@ def score(
             f"[yellow]{summary.n_lacking_photos} cases scored without photos that are absent or damaged; "
             "missing_evidence names them[/yellow]"
         )
+    if summary.workers_lost:
+        console.print(f"[yellow]{len(summary.workers_lost)} workers died on the way; summary.json says where[/yellow]")
     if summary.n_refused:
         console.print(
             f"[yellow]{summary.n_refused} rows refused; {_plain(str(out / 'refused.jsonl'))} says why[/yellow]"

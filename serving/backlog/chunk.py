@@ -48,6 +48,7 @@ class Refused:
     """A row that has no suggestion.
 
     line : 1-based; case_id, platform : None where the row doesn't say
+    n_rows : rows from `line` on that it stands for
     """
 
     source: str
@@ -56,6 +57,7 @@ class Refused:
     platform: str | None
     kind: RefusalKind
     reason: str
+    n_rows: int = 1
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,8 @@ def score_chunk(chunk: Chunk, suggester: Suggests) -> list[Result]:
 def parse_entry(entry: Entry) -> Case | Refused:
     """Return the case of an entry, or why there is none."""
     if entry.data is None:
-        return Refused(entry.source, entry.line, None, None, "unreadable", entry.problem or "can't be read")
+        problem = entry.problem or "can't be read"
+        return Refused(entry.source, entry.line, None, None, "unreadable", problem, n_rows=entry.n_rows)
     try:
         text = entry.data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -43,6 +43,11 @@ class Entry:
     problem: str | None = None
     is_snapshot: bool = False
 
+    @property
+    def n_rows(self) -> int:
+        """Return how many rows it stands for: more than one where a piece of a Parquet file can't be decoded."""
+        return self.after.line - self.line + 1
+
 
 def read_entries(
     sources: Sequence[Source], *, start: Place | None = None, max_line_bytes: int = MAX_LINE_BYTES

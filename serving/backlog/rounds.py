@@ -58,11 +58,13 @@ class Engine(ABC):
 
     processes : workers wanted
     on_loss : told, in a sentence, of each worker that dies while it scores
+    losses : those sentences, until somebody takes them
     """
 
     def __init__(self, *, processes: int) -> None:
         self.processes = processes
         self.on_loss: Callable[[str], None] = lambda told: None
+        self.losses: list[str] = []
         self._known_version: str | None = None
         self._deaths_in_a_row = 0
 
@@ -138,7 +140,8 @@ class Engine(ABC):
             raise WorkersLostError(n_deaths=self._deaths_in_a_row, last=how)
         if task is not None:
             then = "refused, for it is the second time" if task.n_deaths else "scored again, case by case"
-            self.on_loss(f"a worker was {how} while it scored {_where(task)}: {then}")
+            self.losses.append(f"a worker was {how} while it scored {_where(task)}: {then}")
+            self.on_loss(self.losses[-1])
             _give_back(task, how)
 
 

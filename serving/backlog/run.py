@@ -97,8 +97,8 @@ class _Run:
 
     def go_on(self, engine: Engine, *, chunk_cases: int, started: float) -> None:
         """Score what is not yet in a part. started : on the performance counter, when this session began"""
-        done = sum(part.n_scored + len(part.refused) for part in self.parts)
-        n_refused = sum(len(part.refused) for part in self.parts)
+        n_refused = sum(part.n_refused for part in self.parts)
+        done = sum(part.n_scored for part in self.parts) + n_refused
         total = sum(source.n_rows or 1 for source in self.sources)
         self.on_progress(done, total, n_refused)
         ahead = _Ahead(
@@ -109,16 +109,17 @@ class _Run:
             )
         )
         results: list[Result] = []
+        engine.losses.clear()
         for scored in engine.score(ahead.chunks(self.manifest, chunk_cases=chunk_cases)):
             results += scored
-            done += len(scored)
-            n_refused += sum(isinstance(result, Refused) for result in scored)
+            n_refused += (n_new := sum(result.n_rows for result in scored if isinstance(result, Refused)))
+            done += n_new + sum(isinstance(result, Scored) for result in scored)
             self.on_progress(done, total, n_refused)
             if len(results) == self.manifest.part_cases:
-                self._keep(results, after=ahead.place_after(len(results)), seconds=time.perf_counter() - started)
+                self._keep(results, ahead, losses=engine.losses, started=started)
                 results, started = [], time.perf_counter()
         if results:
-            self._keep(results, after=ahead.place_after(len(results)), seconds=time.perf_counter() - started)
+            self._keep(results, ahead, losses=engine.losses, started=started)
 
     def finish(self) -> Summary:
         """Write what is made from all parts, the summary last."""
@@ -129,9 +130,18 @@ class _Run:
         self.folder.write("summary.json", [(summary.model_dump_json(indent=1) + "\n").encode()])
         return summary
 
-    def _keep(self, results: Sequence[Result], *, after: Place, seconds: float) -> None:
+    def _keep(self, results: Sequence[Result], ahead: "_Ahead", *, losses: list[str], started: float) -> None:
         scored, refused = self.first_places.sort_out(results)
-        part = Part(self.manifest.run_id, len(self.parts), after, len(scored), tuple(refused), round(seconds, 3))
+        part = Part(
+            run_id=self.manifest.run_id,
+            number=len(self.parts),
+            after=ahead.place_after(len(results)),
+            n_scored=len(scored),
+            refused=tuple(refused),
+            seconds=round(time.perf_counter() - started, 3),
+            losses=tuple(losses),
+        )
+        losses.clear()
         self.folder.write_part(part, scored)
         self.parts.append(part)
 

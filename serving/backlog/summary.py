@@ -32,6 +32,7 @@ class Summary(Frozen):
     n_rows : rows read, each scored or refused; by_claim : per claim, cases by suggested ruling, "abstained" among them
     safe : cases whose prediction set holds one ruling
     n_lacking_photos : cases of which a photo is absent or can't be read; their missing_evidence names it
+    workers_lost : where workers died, how, and what was done about it
     """
 
     n_rows: int
@@ -44,6 +45,7 @@ class Summary(Frozen):
     by_claim: dict[str, dict[str, int]]
     abstained_by_reason: dict[str, int]
     refused_by_kind: dict[str, int]
+    workers_lost: tuple[str, ...]
     throughput: Throughput
     model_version: str
     calibrated_on: str | None
@@ -66,7 +68,10 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
             n_lacking_photos += any(item["what"].startswith(PHOTO_FILE) for item in row["missing_evidence"])
             safe += row["ruling"] is not None and len(row["prediction_set"]) == 1
     by_ruling: Counter[str] = sum(by_claim.values(), Counter())
-    refused: Counter[str] = Counter(refused.kind for part in parts for refused in part.refused)
+    refused: Counter[str] = Counter()
+    for part in parts:
+        for one in part.refused:
+            refused[one.kind] += one.n_rows
     n_scored, seconds = by_ruling.total(), sum(part.seconds for part in parts)
     return Summary(
         n_rows=n_scored + refused.total(),
@@ -79,6 +84,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
         by_claim={claim: _sorted(counts) for claim, counts in sorted(by_claim.items())},
         abstained_by_reason=_sorted(reasons),
         refused_by_kind=_sorted(refused),
+        workers_lost=tuple(loss for part in parts for loss in part.losses),
         throughput=Throughput(
             seconds=round(seconds, 3), cases_per_s=round(n_scored / seconds, 2) if seconds > 0 else None
         ),

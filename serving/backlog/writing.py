@@ -38,6 +38,7 @@ class Part:
     """What a finished part covers.
 
     after : where the next part begins; n_scored : rows in the file; seconds : wall time spent on it
+    losses : what was said of workers that died meanwhile
     """
 
     run_id: str
@@ -46,6 +47,11 @@ class Part:
     n_scored: int
     refused: tuple[Refused, ...]
     seconds: float
+    losses: tuple[str, ...] = ()
+
+    @property
+    def n_refused(self) -> int:
+        return sum(refused.n_rows for refused in self.refused)
 
 
 class OutputFolder:
@@ -164,6 +170,7 @@ class OutputFolder:
                 n_scored=told["n_scored"],
                 refused=tuple(Refused(**refused) for refused in told["refused"]),
                 seconds=told["seconds"],
+                losses=tuple(told.get("losses", ())),
             )
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None

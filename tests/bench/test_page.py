@@ -30,7 +30,8 @@ def _figures(**changes: Any) -> dict[str, Any]:
             "decode": {"ms_per_case": 50.0, "floor_ms": 40.0, "times_floor": 1.25},
             "image encoder": {"ms_per_case": 80.0, "floor_ms": 60.0, "times_floor": 1.33},
             "damage": {"ms_per_case": 20.0},
-            "chat": {"ms_per_case": 100.0, "floor_ms": 120.0, "times_floor": 0.83},
+            "chat encoder": {"ms_per_case": 12.0, "floor_ms": 4.0, "times_floor": 3.0},
+            "tokens, phrases, spans": {"ms_per_case": 4.0},
         },
         "naive": {
             kind: {"n_pairs": 3, "n_cases": 2, "naive_ms": 900.0, "ours_ms": 300.0, "ratio": ratio, "ratio_low": 2.5,
@@ -40,7 +41,10 @@ def _figures(**changes: Any) -> dict[str, Any]:
         "int8": {"n_messages": 200, "n_probabilities": 2000, "times_faster": 1.4, "mean_change": 0.002,
                  "likely_before": 220, "crossed": 2, "n_kept_out": 372, "f1_whole": 0.6, "f1_int8": 0.6},
         "windows": {"alone_ms": 20.0, "together_ms": 8.0, "times_faster": 2.5, "n": 200},
-        "cascade": {"n_messages": 7000, "stating": 0.66, "skipped": {"0.01": 0.06}},
+        "cascade": {
+            "n_messages": 7000, "stating": 0.66, "skipped": {"0.01": 0.06}, "n_kept_out": 372, "f1_all": 0.7,
+            "kept_out": {"0.01": {"skipped": 0.05, "f1": 0.69}},
+        },
         **changes,
     }  # fmt: skip
 
@@ -53,7 +57,10 @@ def test_what_was_reached_and_what_was_missed_stands_on_the_page(tmp_path: Path)
     assert "| text-only cases, times the naive loop | 21.0 | >= 20 | yes |" in page
     assert "| p99 / p50 at 8 clients | 12.0 | <= 3 | **no** |" in page
     assert "quick form" in page
+    assert "| chat encoder, times its floor | 3.0 | <= 3 | yes |" in page
+    assert "takes 4.0 times the encoder's floor" in page
     assert "1 %: 6 %" in page
+    assert "5 % and 0.690 (all read: 0.700)" in page
     for name in ("performance-sizes.png", "performance-stages.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 

@@ -126,9 +126,9 @@ def refused_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def results(out: Path) -> dict[str, Any]:
-    """Return all that a run is answerable for, without what its clock says."""
+    """Return all that a run is answerable for, without what its clock says and who died on the way."""
     summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
-    del summary["throughput"]
+    del summary["throughput"], summary["workers_lost"]
     with parquet.ParquetFile(out / "triage.parquet") as file:
         triage = file.read().to_pylist()
     return {"rows": suggestion_rows(out), "refused": refused_rows(out), "triage": triage, "summary": summary}

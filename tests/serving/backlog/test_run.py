@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import parquet
 
 from serving.backlog.pool import PoolEngine
 from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, RunChangedError
@@ -14,6 +15,7 @@ from serving.backlog.run import score_backlog
 from serving.backlog.summary import Summary
 from serving.backlog.writing import OutputFolder
 from tests.serving.backlog.backlogs import (
+    KILLS,
     case_content,
     case_file,
     refused_rows,
@@ -197,3 +199,52 @@ def test_parquet_gives_what_the_same_json_lines_give(tmp_path: Path, pool: PoolE
     _score(tmp_path / "cases.parquet", tmp_path / "from-parquet", pool)
     expected = [to_suggestion(row) for row in suggestion_rows(tmp_path / "from-lines")]
     assert [to_suggestion(row) for row in suggestion_rows(tmp_path / "from-parquet")] == expected
+
+
+def test_a_truncated_parquet_and_a_damaged_piece_are_reported_and_the_rest_is_scored(
+    tmp_path: Path, pool: PoolEngine
+) -> None:
+    contents = [case_content(number) for number in range(40)]
+    (tmp_path / "in").mkdir()
+    whole = write_parquet(tmp_path / "in" / "a.parquet", contents[:30], row_group_size=10)
+    with parquet.ParquetFile(whole) as file:
+        start = file.metadata.row_group(1).column(0).data_page_offset
+    data = bytearray(whole.read_bytes())
+    data[start : start + 40] = b"\xff" * 40
+    whole.write_bytes(data)
+    cut = write_parquet(tmp_path / "in" / "b.parquet", contents[30:35], row_group_size=10)
+    cut.write_bytes(cut.read_bytes()[:-40])
+    write_lines(tmp_path / "in" / "c.jsonl", contents[35:])
+    shown: list[tuple[int, int, int]] = []
+
+    summary = _score(tmp_path / "in", tmp_path / "out", pool, on_progress=lambda *told: shown.append(told))
+
+    damaged, truncated = refused_rows(tmp_path / "out")
+    assert (damaged["source"], damaged["line"], damaged["n_rows"]) == ("a.parquet", 11, 10)
+    assert damaged["reason"].startswith("rows 11 to 20 are not readable as Parquet")
+    assert (truncated["source"], truncated["line"], truncated["n_rows"]) == ("b.parquet", 1, 1)
+    assert truncated["reason"].startswith("not readable as Parquet, maybe truncated")
+    scored = [row["case_id"] for row in suggestion_rows(tmp_path / "out")]
+    assert scored == [f"TB-{n}" for n in (*range(10), *range(20, 30), *range(35, 40))]
+    assert (summary.n_rows, summary.n_scored, summary.n_refused) == (36, 25, 11)
+    assert summary.refused_by_kind == {"unreadable": 11}
+    assert shown[-1] == (36, 36, 11)
+
+
+def test_a_summary_says_where_workers_were_lost_also_after_a_stop(tmp_path: Path, pool: PoolEngine) -> None:
+    contents = [case_content(n, buyer_statement=KILLS if n == 2 else "碎了") for n in range(9)]
+    backlog = write_lines(tmp_path / "cases.jsonl", contents)
+
+    def stop_after_a_part(done: int, total: int, refused: int) -> None:
+        if done > 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _score(backlog, tmp_path / "out", pool, on_progress=stop_after_a_part)
+    summary = _score(backlog, tmp_path / "out", pool)
+
+    first, second = summary.workers_lost
+    assert first.startswith("a worker was killed by SIGKILL (often for lack of memory) while it scored cases.jsonl, ")
+    assert first.endswith("lines 3 to 4: scored again, case by case")
+    assert second.endswith("while it scored cases.jsonl, line 3: refused, for it is the second time")
+    assert (summary.n_scored, summary.n_refused) == (8, 1)
