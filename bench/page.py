@@ -232,7 +232,7 @@ result (tested).
 **No cascade.** Were only uncertain messages sent to the encoder: of {tried["n_messages"]:,} messages of our dialogues
 {100 * tried["stating"]:.0f} % state something. A phrase classifier (five folds that share no goods) that overlooks so
 many of the stating ones may pass over so many of all: {skipped}.
-By the same thresholds, of the {tried["n_kept_out"]} messages of cases kept out of fitting, passed over and macro-F1 left:
+By the same thresholds, of the {tried["n_kept_out"]} messages of cases kept out of fitting, passed over and F1 left:
 {kept_out} (all read: {tried["f1_all"]:.3f}).
 That doesn't pay on disputes; every message is read.
 
