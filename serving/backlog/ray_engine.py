@@ -7,6 +7,7 @@ code must be installed on every node, and the photos must lie where every node f
 
 import logging
 import os
+import socket
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ from serving.backlog.rounds import Engine, Round, Task
 from serving.backlog.worker import ENVIRONMENT, Load
 
 SILENCE_S = 900.0
+_KNOCK_S = 10.0
 
 
 class RayAbsentError(BacklogError):
@@ -142,6 +144,7 @@ def _joined() -> Any:
     except ImportError as error:
         raise RayAbsentError("Ray is not installed: pip install 'dispute-evidence-review[ray]'") from error
     here = "RAY_ADDRESS" not in os.environ
+    _knock(os.environ.get("RAY_ADDRESS", ""))
     try:
         ray.init(
             # Alone on one CPU it gets a second by name, else no actor would ever start.
@@ -156,6 +159,17 @@ def _joined() -> Any:
         ray.shutdown()
         raise RayAbsentError("the Ray cluster has fewer than 2 CPUs; one is Ray's own")
     return ray
+
+
+def _knock(address: str) -> None:
+    """Raise RayAbsentError when nothing listens at HOST:PORT: Ray itself would wait there for minutes, in silence."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise RayAbsentError(f"Ray can't be joined: nothing listens at {address} ({error})") from error
 
 
 def _said(error: Exception) -> str:
