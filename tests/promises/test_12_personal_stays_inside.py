@@ -23,10 +23,10 @@ from serving.backlog_jobs import BacklogJobs
 from serving.cli import app
 from serving.export import export_outcomes
 from serving.house import House
-from serving.logs import configure_logs
 from serving.records import CaseKey, Role
 from serving.settings import Settings
 from tests.builders import build_case, hours
+from tests.logs import service_logs
 from tests.serving.conftest import headers_of, user_of
 from training.config import DATASETS_DIR
 from training.evaluate_privacy import PrivacyLine, measure_privacy, read_lines
@@ -54,8 +54,7 @@ def test_personal_data_is_found_and_little_else_is(measured: Callable[[str], Non
 
 
 def test_a_log_line_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -> None:
-    configure_logs("info")
-    try:
+    with service_logs():
         log = structlog.get_logger("test")
         log.info("said", text=TEXT, nested={"list": [TEXT]}, request_id="0123456789abcdef")
         try:
@@ -63,25 +62,16 @@ def test_a_log_line_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -
         except ValueError:
             log.exception("failed")
         printed = capsys.readouterr().err
-    finally:
-        structlog.reset_defaults()
-        logging.captureWarnings(False)
     assert json.loads(printed.splitlines()[0])["request_id"] == "0123456789abcdef"
     assert "[phone]" in printed
     assert [secret for secret in SECRETS if secret in printed] == []
 
 
 def test_what_libraries_log_and_warn_of_holds_nothing_personal(capsys: pytest.CaptureFixture[str]) -> None:
-    kept = logging.getLogger().handlers[:]
-    configure_logs("info")
-    try:
+    with service_logs():
         logging.getLogger("some.package").error("failed: %s", TEXT)
         warnings.warn(TEXT, stacklevel=1)
         printed = capsys.readouterr().err
-    finally:
-        structlog.reset_defaults()
-        logging.captureWarnings(False)
-        logging.getLogger().handlers[:] = kept
     assert [json.loads(line)["level"] for line in printed.splitlines()] == ["error", "warning"]
     assert [secret for secret in SECRETS if secret in printed] == []
 
@@ -93,16 +83,10 @@ def test_an_error_nobody_foresaw_is_told_with_its_id_and_logged_without_anything
         raise KeyError(TEXT)
 
     monkeypatch.setattr(house.store, "queue", fail)
-    kept = logging.getLogger().handlers[:]
-    configure_logs("info")
-    try:
+    with service_logs():
         client = TestClient(create_app(settings, house=house))
         answer = client.get("/api/v1/cases", headers=headers_of(house, Role.LEAD))
         printed = capsys.readouterr().err
-    finally:
-        structlog.reset_defaults()
-        logging.captureWarnings(False)
-        logging.getLogger().handlers[:] = kept
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["content-security-policy"]

@@ -1,5 +1,6 @@
 """Who doesn't belong stays out, on every route there is; every answer carries its id and security headers."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -15,6 +16,7 @@ from serving.errors import MEDIA_TYPE
 from serving.house import House
 from serving.records import Role
 from tests.builders import photo_bytes
+from tests.logs import service_logs
 from tests.serving.conftest import Headers, headers_of
 
 ONE = "/api/v1/cases/{platform}/{case_id}"
@@ -243,10 +245,12 @@ def test_every_answer_carries_an_id_and_security_headers(client: TestClient) -> 
 def test_the_log_line_of_a_request_carries_its_id(
     client: TestClient, lead: Headers, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client.get("/api/v1/cases", headers={**lead, "X-Request-ID": "abc-2"})
-    [line] = [line for line in capsys.readouterr().out.splitlines() if "route=/api/v1/cases" in line]
-    assert "request_id=abc-2" in line
-    assert "status=200" in line
+    with service_logs():
+        client.get("/api/v1/cases", headers={**lead, "X-Request-ID": "abc-2"})
+        printed = capsys.readouterr().err
+    (line,) = map(json.loads, printed.splitlines())
+    assert (line["event"], line["route"], line["status"]) == ("request", "/api/v1/cases", 200)
+    assert line["request_id"] == "abc-2"
 
 
 def test_a_request_id_that_could_break_a_log_line_is_replaced(client: TestClient) -> None:
