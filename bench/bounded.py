@@ -17,6 +17,7 @@ from bench.backlogs import case_content
 from models.case_file import CaseFile
 from models.domain import parse_case
 from models.encoders import default_cache_dir
+from models.int8 import weight_range
 from models.registry import load_suggester
 from serving.backlog.chunk import Chunk, Refused, Result, Scored, parse_entry
 from serving.backlog.rounds import Engine, Round
@@ -30,7 +31,7 @@ class OneSuggestion(Engine):
     def __init__(self, row: Row, *, model_version: str) -> None:
         super().__init__(processes=1)
         self.row = row
-        self._is_ready(model_version)
+        self._is_ready(model_version, weight_range())
 
     def score(self, chunks: Iterable[Chunk]) -> Iterator[list[Result]]:
         for chunk in chunks:
@@ -86,7 +87,8 @@ def _one_row() -> tuple[Row, str]:
     suggester = load_suggester(cache_dir=default_cache_dir())
     case = parse_case(case_content(0, n_photos=0))
     suggestion = suggester.suggest([CaseFile(case)])[0]
-    return to_row(suggestion, case, source="cases.jsonl", line=1), suggester.model_version
+    now = suggestion.created_at
+    return to_row(suggestion, case, now=now, source="cases.jsonl", line=1), suggester.model_version
 
 
 def _write(place: Path, n_cases: int) -> Path:

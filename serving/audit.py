@@ -75,6 +75,7 @@ class Action(StrEnum):
     SIGNED_OUT = "signed_out"
     BACKLOG_ASKED = "backlog_asked"
     BACKLOG_CANCELLED = "backlog_cancelled"
+    BACKLOG_RESUMED = "backlog_resumed"
     BACKLOG_DOWNLOADED = "backlog_downloaded"
     BACKLOG_REMOVED = "backlog_removed"
     CONTENT_ERASED = "content_erased"

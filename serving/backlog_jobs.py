@@ -15,7 +15,7 @@ import threading
 import uuid
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -26,8 +26,8 @@ from pydantic import AwareDatetime, ValidationError
 from models.domain import Frozen
 from models.privacy import mask
 from serving.backlog.summary import Summary
-from serving.backlog.waiting import SNAPSHOT_NAME
-from serving.backlog.writing import OutputFolder
+from serving.backlog.waiting import HANDED_BACK_NAME, SNAPSHOT_NAME
+from serving.backlog.writing import SUGGESTIONS, OutputFolder
 from serving.child import STOP_S, stop
 from serving.loop import Loop
 from serving.refusals import ConflictError, UnknownError
@@ -35,8 +35,10 @@ from serving.removal import finish_removals, remove_folder
 
 JobState = Literal["waiting", "running", "complete", "failed", "cancelled"]
 _ENDED: tuple[JobState, ...] = ("complete", "failed", "cancelled")
-_JOB, _CANCELLED, _FAILED, _RESULT = "job.json", "cancelled", "failed.txt", "result.zip"
+_JOB, _CANCELLED, _FAILED, _KILLED, _RESULT = "job.json", "cancelled", "failed.txt", "killed.txt", "result.zip"
+_MOST_KILLS = 3
 _LONGEST_REASON = 1_000
+_INTERRUPTED = 130
 COMMAND = (sys.executable, "-c", "from serving.cli import app; app()", "score")
 
 log = structlog.get_logger(__name__)
@@ -111,22 +113,26 @@ class BacklogJobs:
         self.environment = environment or {}
         self.command = tuple(command)
 
-    def create(self, *, by: str, rows: bytes | None = None) -> BacklogJob:
-        """Keep a job to be run. rows : JSON Lines; None for the database's waiting cases."""
-        job_id = uuid.uuid4().hex
+    def create(self, *, by: str, rows: bytes | None = None, job_id: str | None = None) -> BacklogJob:
+        """Keep a job to be run; one that is there already is returned as it is.
+
+        rows : JSON Lines; None for the database's waiting cases
+        job_id : 32 hexadecimal digits, by default new ones
+        """
+        job_id = job_id or uuid.uuid4().hex
+        with suppress(UnknownError):
+            return self.find(job_id)
         unfinished = self.directory / f".new-{job_id}"
-        unfinished.mkdir(parents=True)
+        unfinished.mkdir(parents=True, exist_ok=True)
         try:
-            n_rows = None
             if rows is not None:
-                n_rows = sum(1 for line in rows.splitlines() if line.strip())
                 _write(unfinished / "cases.jsonl", rows)
             record = JobRecord(
                 job_id=job_id,
                 kind="upload" if rows is not None else "waiting",
                 created_at=datetime.now(UTC),
                 created_by=by,
-                n_rows=n_rows,
+                n_rows=n_rows_of(rows),
             )
             _write(unfinished / _JOB, record.model_dump_json(indent=1).encode())
             unfinished.rename(self.directory / job_id)
@@ -139,23 +145,36 @@ class BacklogJobs:
         """Raises UnknownError."""
         folder = self._folder(job_id)
         record = _record(folder)
-        out = folder / "out"
-        state, reason, summary = self._state(folder)
-        parts = sorted((out / "suggestions").glob("part-*.parquet"))
-        n_done = _n_done(out) if parts else 0
+        state, reason, summary = self._state(folder, record.kind)
+        n_done = summary.n_rows if summary is not None else _n_done(folder / "out")
         return BacklogJob(**record.model_dump(), state=state, n_done=n_done, reason=reason, summary=summary)
 
     def all(self) -> list[BacklogJob]:
         """Return every job, the newest first."""
-        found = (path.parent.name for path in self.directory.glob(f"*/{_JOB}"))
-        jobs = [self.find(name) for name in found if not name.startswith(".")]
-        return sorted(jobs, key=lambda job: (job.created_at, job.job_id), reverse=True)
+        jobs = []
+        for record in self._records():
+            with suppress(UnknownError):
+                jobs.append(self.find(record.job_id))
+        return jobs
 
     def cancel(self, job_id: str) -> BacklogJob:
         """Stop a job for good; finished parts stay. One that has ended stays as it is. Raises UnknownError."""
         job = self.find(job_id)
         if not job.is_ended:
             _write(self._folder(job_id) / _CANCELLED, b"")
+        return self.find(job_id)
+
+    def resume(self, job_id: str, *, fresh: bool = False) -> BacklogJob:
+        """Let a job that failed wait again. Any other stays as it is. Raises UnknownError.
+
+        fresh : discard what it scored before, instead of going on where its parts end
+        """
+        folder = self._folder(job_id)
+        if self.find(job_id).state == "failed":
+            if fresh:
+                shutil.rmtree(folder / "out", ignore_errors=True)
+            for name in (_KILLED, _FAILED):
+                (folder / name).unlink(missing_ok=True)
         return self.find(job_id)
 
     def lines(self, job_id: str) -> Iterator[bytes]:
@@ -185,17 +204,20 @@ class BacklogJobs:
         packed = folder / _RESULT
         if not packed.exists():
             out, unfinished = folder / "out", folder / f".{uuid.uuid4().hex}.zip"
-            with zipfile.ZipFile(unfinished, "w") as archive:
-                for name in ("summary.json", "refused.jsonl", "triage.parquet"):
-                    archive.write(out / name, name, zipfile.ZIP_DEFLATED)
-                for part in sorted((out / "suggestions").glob("part-*.parquet")):
-                    archive.write(part, f"suggestions/{part.name}")
-            unfinished.rename(packed)
+            try:
+                with zipfile.ZipFile(unfinished, "w") as archive:
+                    for name in ("summary.json", "refused.jsonl", "triage.parquet"):
+                        archive.write(out / name, name, zipfile.ZIP_DEFLATED)
+                    for part in sorted((out / "suggestions").glob("part-*.parquet")):
+                        archive.write(part, f"suggestions/{part.name}")
+                unfinished.rename(packed)
+            finally:
+                unfinished.unlink(missing_ok=True)
         return packed
 
     def run_next(self, *, is_stopping: Callable[[], bool]) -> bool:
         """Run the oldest job that waits, if no other process of this machine runs one; return whether one was run."""
-        waiting = [job for job in self.all() if job.state == "waiting"]
+        waiting = [record for record in self._records() if self._waits(record)]
         if not waiting:
             return False
         with _held(self.directory / ".runner") as handle:
@@ -205,6 +227,17 @@ class BacklogJobs:
             if job.state == "waiting":
                 self._run(job, handle, is_stopping)
             return True
+
+    def _records(self) -> list[JobRecord]:
+        """Return what every job began with, the newest first; one that is removed meanwhile is left out."""
+        records = []
+        for path in self.directory.glob(f"*/{_JOB}"):
+            with suppress(FileNotFoundError):
+                records += [] if path.parent.name.startswith(".") else [_record(path.parent)]
+        return sorted(records, key=lambda record: (record.created_at, record.job_id), reverse=True)
+
+    def _waits(self, record: JobRecord) -> bool:
+        return self._state(self.directory / record.job_id, record.kind)[0] == "waiting"
 
     def _run(self, job: BacklogJob, runner_handle: int, is_stopping: Callable[[], bool]) -> None:
         folder = self._folder(job.job_id)
@@ -226,24 +259,39 @@ class BacklogJobs:
                 start_new_session=True,
             )
             log.info("backlog_started", job=job.job_id)
+            stopped = False
             while process.poll() is None:
                 if is_stopping() or (folder / _CANCELLED).exists():
                     stop(process)
+                    stopped = True
                     break
                 threading.Event().wait(0.1)
-        if process.returncode not in (0, 130, -signal.SIGKILL) and not (folder / _CANCELLED).exists():
-            words = " ".join((folder / "said.txt").read_text(encoding="utf-8", errors="replace").split())
-            _write(folder / _FAILED, mask(words[-_LONGEST_REASON:]).encode() or b"no reason was given")
+        if process.returncode != 0 and not stopped and not is_stopping():
+            self._failed(folder, process.returncode)
         log.info("backlog_ended", job=job.job_id, status=process.returncode)
 
-    def _state(self, folder: Path) -> tuple[JobState, str | None, Summary | None]:
+    def _failed(self, folder: Path, status: int) -> None:
+        """Say why a job ended; what a signal ended goes on by itself, but not for ever."""
+        if status < 0 or status == _INTERRUPTED:
+            kills = [*_lines_of(folder / _KILLED), signal.strsignal(-status) or str(status)]
+            _write(folder / _KILLED, "\n".join(kills).encode())
+            if len(kills) < _MOST_KILLS:
+                return
+            reason = f"its process was ended from outside {len(kills)} times, the last time by: {kills[-1]}"
+        else:
+            words = " ".join((folder / "said.txt").read_text(encoding="utf-8", errors="replace").split())
+            reason = mask(words[-_LONGEST_REASON:]) or "no reason was given"
+        _write(folder / _FAILED, reason.encode())
+
+    def _state(self, folder: Path, kind: Literal["upload", "waiting"]) -> tuple[JobState, str | None, Summary | None]:
         try:
             summary = Summary.model_validate_json((folder / "out" / "summary.json").read_bytes())
         except (OSError, ValidationError):
             summary = None
         if _is_held(folder / ".running"):
             return "running", None, None
-        if summary is not None:
+        is_handed_back = kind == "upload" or (folder / "out" / HANDED_BACK_NAME).is_file()
+        if summary is not None and is_handed_back:
             return "complete", None, summary
         if (folder / _CANCELLED).exists():
             return "cancelled", None, None
@@ -271,10 +319,24 @@ class BacklogRunner(Loop):
         return self.jobs.run_next(is_stopping=self.stopping.is_set)
 
 
+def n_rows_of(rows: bytes | None) -> int | None:
+    """Return how many lines of a backlog hold something, None for no backlog."""
+    return None if rows is None else sum(1 for line in rows.splitlines() if line.strip())
+
+
 def _n_done(out: Path) -> int:
     folder = OutputFolder(out)
+    if not (out / SUGGESTIONS).is_dir():
+        return 0
     manifest = folder.manifest()
-    return sum(part.n_scored + len(part.refused) for part in folder.parts(manifest)) if manifest is not None else 0
+    return sum(part.n_scored + part.n_refused for part in folder.parts(manifest)) if manifest is not None else 0
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def _record(folder: Path) -> JobRecord:

@@ -30,7 +30,10 @@ def score(
         typer.Option(help="Folder or URL that photo paths are relative to; by default each file's own folder."),
     ] = None,
     processes: Annotated[
-        int | None, typer.Option(min=1, max=256, help="Worker processes; by default one a core.")
+        int | None,
+        typer.Option(
+            min=1, max=10_000, help="Workers; by default one a core, of Ray one a CPU of the cluster less one."
+        ),
     ] = None,
     engine: Annotated[
         str,
@@ -60,7 +63,6 @@ def score(
     console = Console(stderr=True)
     settings = Settings()
     load = loader(model_folder(settings), cache_dir=settings.cache_dir)
-    make_engine = PoolEngine if engine == "pool" else RayEngine
     store = None
     _listen_to_interrupts()
     try:
@@ -70,10 +72,12 @@ def score(
             store = Store(settings.database_url)
             store.migrate()
             backlog, photos = str(take_snapshot(store, out=out, fresh=fresh)), str(settings.photo_dir)
-        with (
-            RunProgress(console) as progress,
-            make_engine(load, processes=processes or len(os.sched_getaffinity(0))) as workers,
-        ):
+        made = (
+            RayEngine(load, processes=processes)
+            if engine == "ray"
+            else PoolEngine(load, processes=processes or len(os.sched_getaffinity(0)))
+        )
+        with RunProgress(console) as progress, made as workers:
             workers.on_loss = progress.say
             summary = score_backlog(
                 str(backlog),
@@ -90,10 +94,13 @@ def score(
                 f"{back.n_kept} suggestions stored, {back.n_changed} cases changed meanwhile and keep waiting"
             )
     except KeyboardInterrupt:
-        console.print(f"stopped; the finished parts are in {out}, and the same command goes on")
+        how = "the same command without --fresh" if fresh else "the same command"
+        console.print(f"stopped; the finished parts are in {_plain(str(out))}, and {how} goes on")
         raise typer.Exit(_STOPPED) from None
     except ReviewError as error:
         console.print(f"[red]{_plain(str(error))}[/red]")
+        if fresh:
+            console.print("Leave out --fresh to go on: with it the run would begin anew.")
         raise typer.Exit(2) from error
     rate = summary.throughput.cases_per_s
     console.print(

@@ -7,11 +7,13 @@ import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from models.clocks import RunningClock
 from models.domain import Case
 from models.vocabulary import Claim, Ruling
 
 _AMOUNT_OF = {"CNY": 1.0, "USD": 7.0, "EUR": 8.0, "GBP": 9.0, "JPY": 0.05, "HKD": 0.9}
 """Rough worth of a minor unit, to order a queue of several currencies; unknown ones count as 1."""
+_NO_CLOCK = timedelta(hours=72)
 _UNKNOWN = 0.5
 _LEAST_UNCERTAIN = 0.05
 
@@ -46,6 +48,11 @@ class DeskPolicy:
             return False
         dear = 0 < self.four_eyes_minor <= case.order.paid_minor
         return dear or case.claim in self.four_eyes_claims
+
+
+def due_at(case: Case, clock: RunningClock | None) -> datetime:
+    """Return when something happens by itself on a case. clock : its running one; without any, days after it came in"""
+    return clock.due_at if clock is not None else case.opened_at + _NO_CLOCK
 
 
 def priority(*, due_at: datetime, paid_minor: int, currency: str, uncertainty: float | None) -> float:

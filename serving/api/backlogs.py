@@ -3,17 +3,18 @@
 Results hold suggestions for many cases at once, also for such as are decided blind first: arbitrators don't get them.
 """
 
+import hashlib
 import json
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse
 
 from models.errors import InputError
 from serving.api.documents import EXAMPLE_CASE
 from serving.api.keys import NeedsKey
 from serving.audit import Action
-from serving.backlog_jobs import BacklogJob
+from serving.backlog_jobs import BacklogJob, n_rows_of
 from serving.deps import HouseDep, needs, read_body
 from serving.errors import problem_responses
 from serving.records import Person, Role, Scope
@@ -85,14 +86,16 @@ def create_backlog(
     A bad row is reported in the results by its line and never stops the others. Photos are looked for where the setting
     `backlog_photos` says. Suggestions for the database's cases are stored on them too.
     """
-    job = house.backlogs.create(by=person.user.name, rows=lines)
+    asked = b"\x00".join((person.user.name.encode(), idempotency_key.encode(), lines or b""))
+    job_id = hashlib.sha256(asked).hexdigest()[:32]
+    # The entry first: whatever is cut off between, the same request again finds the job or makes it, once.
     house.store.note(
         Action.BACKLOG_ASKED,
         actor=person.user.name,
-        subject=f"backlog:{job.job_id}",
-        detail={"kind": job.kind, "n_rows": job.n_rows},
+        subject=f"backlog:{job_id}",
+        detail={"kind": "waiting" if lines is None else "upload", "n_rows": n_rows_of(lines)},
     )
-    return job
+    return house.backlogs.create(by=person.user.name, rows=lines, job_id=job_id)
 
 
 @router.get("", responses=problem_responses(401, 403, 503))
@@ -110,11 +113,25 @@ def get_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> BacklogJo
 @router.post("/{job_id}/cancel", responses={200: _JOB, **problem_responses(401, 403, 404, 503)})
 def cancel_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> BacklogJob:
     """Stop a job for good. One that has ended stays as it is."""
-    before = house.backlogs.find(job_id)
-    job = house.backlogs.cancel(job_id)
-    if before.state in ("waiting", "running"):
+    if not house.backlogs.find(job_id).is_ended:
         house.store.note(Action.BACKLOG_CANCELLED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
-    return job
+    return house.backlogs.cancel(job_id)
+
+
+@router.post("/{job_id}/resume", responses={200: _JOB, **problem_responses(401, 403, 404, 422, 503)})
+def resume_backlog(
+    person: BacklogClerk,
+    job_id: str,
+    house: HouseDep,
+    fresh: Annotated[
+        bool, Query(description="Discard what it scored, as is needed when the model is another by now.")
+    ] = False,
+) -> BacklogJob:
+    """Let a job that failed go on where its parts end, or begin anew. Any other stays as it is."""
+    if house.backlogs.find(job_id).state == "failed":
+        detail = {"fresh": fresh}
+        house.store.note(Action.BACKLOG_RESUMED, actor=person.user.name, subject=f"backlog:{job_id}", detail={**detail})
+    return house.backlogs.resume(job_id, fresh=fresh)
 
 
 @router.get(

@@ -151,7 +151,7 @@ def _suggest(readable: list[tuple[int, CaseFile]], chunk: Chunk, suggester: Sugg
         return
     for (place, file), suggestion in zip(readable, suggestions, strict=True):
         entry = chunk.entries[place]
-        yield place, Scored(to_row(suggestion, file.case, source=entry.source, line=entry.line))
+        yield place, Scored(to_row(suggestion, file.case, now=chunk.now, source=entry.source, line=entry.line))
 
 
 def _malformed(entry: Entry, reason: str, *, text: str) -> Refused:

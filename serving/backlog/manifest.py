@@ -23,6 +23,7 @@ class SourceRecord(Frozen):
 class RunManifest(Frozen):
     """now : the one time of ruling of every case; photos_dir : None means each file's own folder
 
+    weight_range : of the workers' processors (`models.int8.weight_range`), None where an earlier version ran
     part_cases : rows of the backlog a part covers
     """
 
@@ -30,6 +31,7 @@ class RunManifest(Frozen):
     run_id: str
     now: AwareDatetime
     model_version: str
+    weight_range: int | None = None
     photos_dir: str | None
     part_cases: int
     max_line_bytes: int
@@ -50,10 +52,12 @@ class RunManifest(Frozen):
             changes.append(f"--photos was {_folder(self.photos_dir)} and is {_folder(photos_dir)}")
         return changes
 
-    def model_changes(self, model_version: str) -> list[str]:
-        if self.model_version == model_version:
-            return []
-        return [f"the model was {self.model_version} and is {model_version}"]
+    def model_changes(self, model_version: str, *, weight_range: int | None) -> list[str]:
+        if self.model_version != model_version:
+            return [f"the model was {self.model_version} and is {model_version}"]
+        if self.weight_range not in (None, weight_range):
+            return ["the processor has 8-bit dot products and had none, or the other way: it would not answer alike"]
+        return []
 
 
 def records_of(sources: Sequence[Source]) -> tuple[SourceRecord, ...]:

@@ -89,8 +89,8 @@ class PoolEngine(Engine):
         match message:
             case Failed(reason):
                 raise WorkerFailedError(reason)
-            case Ready(model_version):
-                self._is_ready(model_version)
+            case Ready(model_version, weight_range):
+                self._is_ready(model_version, weight_range)
                 worker.is_ready = True
             case Done(results) if worker.task is not None:
                 task, worker.task = worker.task, None

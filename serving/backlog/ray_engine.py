@@ -16,7 +16,7 @@ from models.errors import ReviewError
 from serving.backlog.chunk import Chunk, Result, score_chunk
 from serving.backlog.refusals import BacklogError, WorkerFailedError
 from serving.backlog.rounds import Engine, Round, Task
-from serving.backlog.worker import ENVIRONMENT, Load
+from serving.backlog.worker import ENVIRONMENT, Load, Ready
 
 SILENCE_S = 900.0
 _KNOCK_S = 10.0
@@ -41,13 +41,13 @@ class _Scorer:
     def __init__(self, load: Load) -> None:
         self.load = load
 
-    def ready(self) -> tuple[str | None, str]:
-        """Return (model version, ""), or (None, reason) when the model can't be loaded."""
+    def ready(self) -> tuple[Ready | None, str]:
+        """Return (what it loaded, ""), or (None, reason) when the model can't be loaded."""
         try:
             self.suggester = self.load()
         except Exception as error:
             return None, f"the model can't be loaded: {_said(error)}"
-        return self.suggester.model_version, ""
+        return Ready(self.suggester.model_version), ""
 
     def score(self, chunk: Chunk) -> tuple[list[Result] | None, str]:
         """Return (results, ""), or (None, reason) when the model can't be used."""
@@ -71,12 +71,13 @@ class RayEngine(Engine):
     """Ray actors, one CPU and one thread each.
 
     load : picklable; returns the Suggester, called once in each actor
-    processes : actors wanted; never more than the cluster's CPUs less one
+    processes : actors wanted; never more than the cluster's CPUs less one, and as many for None
     silence_s : how long no actor may say anything before the run ends
     """
 
-    def __init__(self, load: Load, *, processes: int, silence_s: float = SILENCE_S) -> None:
-        super().__init__(processes=processes)
+    def __init__(self, load: Load, *, processes: int | None, silence_s: float = SILENCE_S) -> None:
+        super().__init__(processes=processes or 1)
+        self.asked = processes
         self.load = load
         self.silence_s = silence_s
         self._workers: list[_Worker] = []
@@ -94,7 +95,8 @@ class RayEngine(Engine):
     def _fill_up(self, wanted: int) -> None:
         if self._ray is None:
             self._ray = _joined()
-            self.processes = max(1, min(self.processes, int(self._ray.cluster_resources().get("CPU", 1)) - 1))
+            free = max(1, int(self._ray.cluster_resources().get("CPU", 1)) - 1)
+            self.processes = min(self.asked or free, free)
         actor_class = self._ray.remote(num_cpus=1, max_restarts=0, runtime_env={"env_vars": _environment()})(_Scorer)
         while len(self._workers) < min(wanted, self.processes):
             actor = actor_class.remote(self.load)
@@ -123,7 +125,7 @@ class RayEngine(Engine):
             raise WorkerFailedError(reason)
         task, worker.task, worker.asked = worker.task, None, None
         if task is None:
-            self._is_ready(answer)
+            self._is_ready(answer.model_version, answer.weight_range)
             worker.is_ready = True
         else:
             self._is_done(task, answer)

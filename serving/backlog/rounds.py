@@ -57,6 +57,7 @@ class Engine(ABC):
     """Workers that score chunks, started at first need and stopped on leaving the `with` block.
 
     processes : workers wanted
+    weight_range : of all its workers, once the model is loaded: as `models.int8.weight_range` gives it
     on_loss : told, in a sentence, of each worker that dies while it scores
     losses : those sentences, until somebody takes them
     """
@@ -66,6 +67,7 @@ class Engine(ABC):
         self.on_loss: Callable[[str], None] = lambda told: None
         self.losses: list[str] = []
         self._known_version: str | None = None
+        self.weight_range: int | None = None
         self._deaths_in_a_row = 0
 
     def __enter__(self) -> Self:
@@ -124,10 +126,15 @@ class Engine(ABC):
     def _listen(self) -> None:
         """Wait until a worker says something or dies, and see to it by the methods below."""
 
-    def _is_ready(self, model_version: str) -> None:
+    def _is_ready(self, model_version: str, weight_range: int) -> None:
         if self._known_version not in (None, model_version):
             raise WorkerFailedError(f"the model changed while running, to {model_version}")
-        self._known_version = model_version
+        if self.weight_range not in (None, weight_range):
+            raise WorkerFailedError(
+                "workers run on processors with and without 8-bit dot products, which would not answer alike: "
+                "give them one kind"
+            )
+        self._known_version, self.weight_range = model_version, weight_range
 
     def _is_done(self, task: Task, results: list[Result]) -> None:
         task.of.results.update(zip(task.places, results, strict=True))

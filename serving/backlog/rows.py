@@ -1,15 +1,20 @@
 """A suggestion as a row of Parquet, nested like the suggestion, and back.
 
-One column more, `case`, holds what a reader of the row needs of the case: platform, claim, age, amount and where it
-stood in the backlog. `ref` is always a list: one id, or the two photos of a listing match. Knows nothing of files.
+One column more, `case`, holds what a reader of the row needs of the case: platform, claim, age, clock, amount and
+where it stood in the backlog. `ref` is always a list: one id, or the two photos of a listing match. Knows nothing of
+files.
 """
 
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
 
+from models.clocks import running_clock
 from models.domain import Case, Suggestion
+from models.rule_pack import shipped_rule_book
 from models.vocabulary import Ruling
+from serving.policy import due_at
 
 Row = dict[str, Any]
 
@@ -21,6 +26,7 @@ _CASE = pa.struct(
         "claim": pa.string(),
         "requested": pa.string(),
         "opened_at": _MOMENT,
+        "due_at": _MOMENT,
         "paid_minor": pa.int64(),
         "currency": pa.string(),
         "source": pa.string(),
@@ -80,8 +86,9 @@ SCHEMA = pa.schema(
 _LIST_KEYS = ("spans", "region")
 
 
-def to_row(suggestion: Suggestion, case: Case, *, source: str, line: int) -> Row:
-    """Return the row of `suggestion`; source, line : where its case stood"""
+def to_row(suggestion: Suggestion, case: Case, *, now: datetime, source: str, line: int) -> Row:
+    """Return the row of `suggestion`; now : the time of ruling; source, line : where its case stood"""
+    pack = shipped_rule_book().pack_for(case, ruled_on=now.date())
     row: Row = suggestion.model_dump(mode="json")
     row["created_at"] = suggestion.created_at
     for piece in row["evidence"]:
@@ -92,6 +99,7 @@ def to_row(suggestion: Suggestion, case: Case, *, source: str, line: int) -> Row
         "claim": case.claim.value,
         "requested": case.requested,
         "opened_at": case.opened_at,
+        "due_at": due_at(case, running_clock(case, pack)),
         "paid_minor": case.order.paid_minor,
         "currency": case.order.currency,
         "source": source,

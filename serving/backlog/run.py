@@ -63,13 +63,14 @@ def score_backlog(
         manifest = None if fresh else folder.manifest()
         if manifest is not None:
             _refuse(out, manifest.input_changes(sources, photos_dir=named))
-            _refuse(out, manifest.model_changes(engine.model_version))
+            _refuse(out, manifest.model_changes(engine.model_version, weight_range=engine.weight_range))
             folder.discard_derived()
         else:
             manifest = RunManifest(
                 run_id=uuid.uuid4().hex,
                 now=now or datetime.now(UTC),
                 model_version=engine.model_version,
+                weight_range=engine.weight_range,
                 photos_dir=named,
                 part_cases=part_cases,
                 max_line_bytes=max_line_bytes,
@@ -90,24 +91,20 @@ class _Run:
         self.manifest = manifest
         self.sources = sources
         self.on_progress = on_progress
-        self.parts = folder.finished_parts(manifest)
+        self.n_parts = self.n_scored = self.n_refused = 0
+        self.after = Place()
         self.first_places = _FirstPlaces()
-        for part in self.parts:
+        for part in folder.parts(manifest, whole=True):
+            self._count(part)
             self.first_places.take_over(part, folder.part_path(part.number))
+        folder.discard_all_but(self.n_parts)
 
     def go_on(self, engine: Engine, *, chunk_cases: int, started: float) -> None:
         """Score what is not yet in a part. started : on the performance counter, when this session began"""
-        n_refused = sum(part.n_refused for part in self.parts)
-        done = sum(part.n_scored for part in self.parts) + n_refused
+        n_refused, done = self.n_refused, self.n_scored + self.n_refused
         total = sum(source.n_rows or 1 for source in self.sources)
         self.on_progress(done, total, n_refused)
-        ahead = _Ahead(
-            read_entries(
-                self.sources,
-                start=self.parts[-1].after if self.parts else Place(),
-                max_line_bytes=self.manifest.max_line_bytes,
-            )
-        )
+        ahead = _Ahead(read_entries(self.sources, start=self.after, max_line_bytes=self.manifest.max_line_bytes))
         results: list[Result] = []
         engine.losses.clear()
         for scored in engine.score(ahead.chunks(self.manifest, chunk_cases=chunk_cases)):
@@ -123,9 +120,10 @@ class _Run:
 
     def finish(self) -> Summary:
         """Write what is made from all parts, the summary last."""
-        paths = [self.folder.part_path(part.number) for part in self.parts]
-        summary = summarise(self.manifest, self.parts, paths)
-        self.folder.write("refused.jsonl", (_as_line(refused) for part in self.parts for refused in part.refused))
+        paths = [self.folder.part_path(number) for number in range(self.n_parts)]
+        summary = summarise(self.manifest, self.folder.parts(self.manifest), paths)
+        refused = (one for part in self.folder.parts(self.manifest) for one in part.refused)
+        self.folder.write("refused.jsonl", map(_as_line, refused))
         self.folder.write_table("triage.parquet", triage_table(paths))
         self.folder.write("summary.json", [(summary.model_dump_json(indent=1) + "\n").encode()])
         return summary
@@ -134,7 +132,7 @@ class _Run:
         scored, refused = self.first_places.sort_out(results)
         part = Part(
             run_id=self.manifest.run_id,
-            number=len(self.parts),
+            number=self.n_parts,
             after=ahead.place_after(len(results)),
             n_scored=len(scored),
             refused=tuple(refused),
@@ -143,7 +141,13 @@ class _Run:
         )
         losses.clear()
         self.folder.write_part(part, scored)
-        self.parts.append(part)
+        self._count(part)
+
+    def _count(self, part: Part) -> None:
+        self.n_parts += 1
+        self.n_scored += part.n_scored
+        self.n_refused += part.n_refused
+        self.after = part.after
 
 
 class _Ahead:
@@ -173,7 +177,7 @@ class _Ahead:
 
 
 class _FirstPlaces:
-    """Where each case of the backlog stood first; about 200 bytes a case."""
+    """Where each case of the backlog stood first: what a run's memory grows by."""
 
     def __init__(self) -> None:
         self._places: dict[bytes, tuple[str, int]] = {}

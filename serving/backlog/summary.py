@@ -4,7 +4,7 @@ Knows nothing of how anything was scored.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from pyarrow import parquet
@@ -53,7 +53,7 @@ class Summary(Frozen):
     sources: tuple[SourceRecord, ...]
 
 
-def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path]) -> Summary:
+def summarise(manifest: RunManifest, parts: Iterable[Part], paths: Sequence[Path]) -> Summary:
     """Return the summary of a complete run; paths : the files of `parts`"""
     by_claim: dict[str, Counter[str]] = {}
     reasons: Counter[str] = Counter()
@@ -69,10 +69,13 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
             safe += row["ruling"] is not None and len(row["prediction_set"]) == 1
     by_ruling: Counter[str] = sum(by_claim.values(), Counter())
     refused: Counter[str] = Counter()
+    seconds, losses = 0.0, list[str]()
     for part in parts:
+        seconds += part.seconds
+        losses += part.losses
         for one in part.refused:
             refused[one.kind] += one.n_rows
-    n_scored, seconds = by_ruling.total(), sum(part.seconds for part in parts)
+    n_scored = by_ruling.total()
     return Summary(
         n_rows=n_scored + refused.total(),
         n_scored=n_scored,
@@ -84,7 +87,7 @@ def summarise(manifest: RunManifest, parts: Sequence[Part], paths: Sequence[Path
         by_claim={claim: _sorted(counts) for claim, counts in sorted(by_claim.items())},
         abstained_by_reason=_sorted(reasons),
         refused_by_kind=_sorted(refused),
-        workers_lost=tuple(loss for part in parts for loss in part.losses),
+        workers_lost=tuple(losses),
         throughput=Throughput(
             seconds=round(seconds, 3), cases_per_s=round(n_scored / seconds, 2) if seconds > 0 else None
         ),

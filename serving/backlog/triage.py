@@ -1,8 +1,9 @@
 """The triage list of a finished backlog: which cases to look at first.
 
 `rank` puts the safest to confirm first: a prediction set of one ruling, then of two and so on, then those without a
-suggestion; within each the longest waiting first. `urgency_rank` is the plain order of waiting, as on the desk. A
-safe case still needs a person's decision. Knows nothing of how anything was scored.
+suggestion; within each the longest waiting first. `urgency_rank` is the desk's order by urgency: what happens by itself
+next, how much hangs on it, how sure the suggestion is (`serving.policy.priority`). A safe case still needs a person's
+decision. Knows nothing of how anything was scored.
 """
 
 from collections.abc import Iterable
@@ -13,9 +14,10 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from serving.backlog.rows import SCHEMA
+from serving.policy import priority
 
 _COLUMNS = ["suggestion_id", "case_id", "ruling", "confidence", "prediction_set", "abstained", "abstain_reason", "case"]
-_OF_CASE = ("platform", "claim", "requested", "opened_at", "paid_minor", "currency", "source", "line")
+_OF_CASE = ("platform", "claim", "requested", "opened_at", "due_at", "paid_minor", "currency", "source", "line")
 _ORDER = (
     "rank",
     "urgency_rank",
@@ -29,6 +31,7 @@ _ORDER = (
     "abstained",
     "abstain_reason",
     "opened_at",
+    "due_at",
     "paid_minor",
     "currency",
     "suggestion_id",
@@ -43,7 +46,8 @@ _SAFEST = [("abstained", "ascending"), ("n_in_set", "ascending"), *_WAITING]
 def triage_table(parts: Iterable[Path]) -> pa.Table:
     """Return one row a scored case, sorted by `rank` (from 1)."""
     table = pa.concat_tables([_narrow(SCHEMA.empty_table()), *(_narrow(_read(path)) for path in parts)])
-    table = table.take(pc.sort_indices(table, sort_keys=_WAITING))
+    table = table.append_column("priority", pa.array(_priorities(table), pa.float64()))
+    table = table.take(pc.sort_indices(table, sort_keys=[("priority", "ascending"), *_WAITING]))
     table = table.append_column("urgency_rank", pa.array(range(1, table.num_rows + 1), pa.int64()))
     as_numbers = table.set_column(
         table.schema.get_field_index("abstained"), "abstained", table["abstained"].cast(pa.int8())
@@ -51,6 +55,14 @@ def triage_table(parts: Iterable[Path]) -> pa.Table:
     table = table.take(pc.sort_indices(as_numbers, sort_keys=_SAFEST))
     table = table.append_column("rank", pa.array(range(1, table.num_rows + 1), pa.int64()))
     return table.select(list(_ORDER))
+
+
+def _priorities(table: pa.Table) -> list[float]:
+    columns = (table[name].to_pylist() for name in ("due_at", "paid_minor", "currency", "confidence"))
+    return [
+        priority(due_at=due_at, paid_minor=paid_minor, currency=currency, uncertainty=1 - confidence)
+        for due_at, paid_minor, currency, confidence in zip(*columns, strict=True)
+    ]
 
 
 def _read(path: Path) -> pa.Table:

@@ -4,8 +4,9 @@ The snapshot is taken once, so that a stopped run goes on with the same cases. A
 waiting: what was scored is no longer what stands there. Knows nothing of scoring.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from serving.records import CaseKey, CaseStatus, QueueFilter, QueuePage, StoredV
 from serving.refusals import UnknownError
 
 SNAPSHOT_NAME = "waiting.snapshot"
+HANDED_BACK_NAME = "handed_back.json"
 _PAGE_CASES = 200
 _ACTOR = "system:backlog"
 
@@ -55,7 +57,10 @@ def take_snapshot(book: CaseBook, *, out: Path, fresh: bool = False) -> Path:
 
 
 def hand_back(book: CaseBook, *, out: Path) -> HandedBack:
-    """Store the suggestions of a complete run on the cases that are still what they were. Again, it changes nothing."""
+    """Store the suggestions of a complete run on the cases that are still what they were. Again, it changes nothing.
+
+    HANDED_BACK_NAME in `out` says that all of it is done.
+    """
     n_kept = n_changed = 0
     versions = _versions(out / SNAPSHOT_NAME)
     for path in sorted((out / SUGGESTIONS).glob("part-*.parquet")):
@@ -72,7 +77,9 @@ def hand_back(book: CaseBook, *, out: Path) -> HandedBack:
             same = stored.version == versions.get(key)
             kept = same and book.keep_suggestion(stored, suggestion, by=_ACTOR)
             n_kept, n_changed = n_kept + kept, n_changed + (not kept)
-    return HandedBack(n_kept, n_changed)
+    handed = HandedBack(n_kept, n_changed)
+    OutputFolder(out).write(HANDED_BACK_NAME, [(json.dumps(asdict(handed)) + "\n").encode()])
+    return handed
 
 
 def _waiting(book: CaseBook) -> Iterator[StoredVersion]:

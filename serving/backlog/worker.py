@@ -6,10 +6,11 @@ nothing of other workers.
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 from models.errors import ReviewError
+from models.int8 import weight_range
 from serving.backlog.chunk import Chunk, Result, Suggests, score_chunk
 
 Load = Callable[[], Suggests]
@@ -25,9 +26,10 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Ready:
-    """The model is loaded."""
+    """The model is loaded. weight_range : as `models.int8.weight_range` gives it on the worker's processor"""
 
     model_version: str
+    weight_range: int = field(default_factory=weight_range)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ nothing of scoring.
 import contextlib
 import errno
 import fcntl
+import itertools
 import json
 import os
 import tempfile
@@ -27,7 +28,7 @@ from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullEr
 from serving.backlog.rows import SCHEMA
 
 SUGGESTIONS = "suggestions"
-DERIVED = ("summary.json", "triage.parquet", "refused.jsonl")
+DERIVED = ("summary.json", "triage.parquet", "refused.jsonl", "handed_back.json")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNFINISHED = ".new-"
 _KEY = b"evidence-review"
@@ -93,17 +94,20 @@ class OutputFolder:
         """Make this the run of the folder. Whatever an earlier one left no longer counts from here on."""
         self.write(MANIFEST_NAME, [(manifest.model_dump_json(indent=1) + "\n").encode()])
 
-    def parts(self, manifest: RunManifest) -> list[Part]:
-        """Return the run's parts from the first on, as far as none is lacking; nothing is changed."""
-        parts: list[Part] = []
-        while (part := self._read_part(len(parts))) is not None and part.run_id == manifest.run_id:
-            parts.append(part)
-        return parts
+    def parts(self, manifest: RunManifest, *, whole: bool = False) -> Iterator[Part]:
+        """Yield the run's parts from the first on, as far as none is lacking; nothing is changed.
 
-    def finished_parts(self, manifest: RunManifest) -> list[Part]:
-        """Return the run's parts from the first on, as far as none is lacking; discard every other file of ours."""
-        parts = self.parts(manifest)
-        kept = {self.part_path(part.number) for part in parts}
+        whole : read each to its end, so that one with a damaged page is lacking too
+        """
+        for number in itertools.count():
+            part = self._read_part(number, whole=whole)
+            if part is None or part.run_id != manifest.run_id:
+                return
+            yield part
+
+    def discard_all_but(self, n_parts: int) -> None:
+        """Remove the parts after the first `n_parts`, and what was never finished."""
+        kept = {self.part_path(number) for number in range(n_parts)}
         with self._reported():
             for path in self._part_files():
                 if path not in kept:
@@ -111,7 +115,6 @@ class OutputFolder:
             for folder in (self.directory, self.directory / SUGGESTIONS):
                 for path in folder.glob(f"{_UNFINISHED}*"):
                     path.unlink()
-        return parts
 
     def discard_derived(self) -> None:
         """Remove what is made from all parts, so that its presence means that the run is complete."""
@@ -126,7 +129,7 @@ class OutputFolder:
 
     def write_table(self, name: str, table: pa.Table) -> None:
         buffer = pa.BufferOutputStream()
-        parquet.write_table(table, buffer, compression="zstd")
+        parquet.write_table(table, buffer, compression="zstd", write_page_checksum=True)
         self.write(name, [buffer.getvalue()])
 
     def write(self, name: str, blocks: Iterable[bytes]) -> None:
@@ -158,11 +161,12 @@ class OutputFolder:
     def _part_files(self) -> Iterator[Path]:
         return (self.directory / SUGGESTIONS).glob("part-*.parquet")
 
-    def _read_part(self, number: int) -> Part | None:
+    def _read_part(self, number: int, *, whole: bool) -> Part | None:
         try:
-            with parquet.ParquetFile(self.part_path(number)) as file:
+            with parquet.ParquetFile(self.part_path(number), page_checksum_verification=whole) as file:
                 told = json.loads(file.schema_arrow.metadata[_KEY])
-                n_rows = file.metadata.num_rows
+                n_rows = file.read().num_rows if whole else file.metadata.num_rows
+                is_ours = file.schema_arrow.remove_metadata().equals(SCHEMA)
             part = Part(
                 run_id=told["run_id"],
                 number=told["number"],
@@ -174,7 +178,7 @@ class OutputFolder:
             )
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None
-        return part if (part.number, part.n_scored) == (number, n_rows) else None
+        return part if (part.number, part.n_scored, True) == (number, n_rows, is_ours) else None
 
     @contextmanager
     def _reported(self) -> Iterator[None]:

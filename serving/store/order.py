@@ -10,12 +10,11 @@ from models.case_language import language_of
 from models.clocks import running_clock
 from models.domain import Case, Suggestion
 from models.rule_pack import shipped_rule_book
-from serving.policy import priority
+from serving.policy import due_at, priority
 from serving.tables import cases, decision_events
 
 EVIDENCE_ASKED = "evidence:step_failed"
 """The clock of a party that was asked for evidence."""
-_NO_CLOCK = timedelta(hours=72)
 
 
 def place(connection: Connection, case_key: int, case: Case, *, at: datetime) -> None:
@@ -28,14 +27,14 @@ def standing(case: Case, *, at: datetime, stood_still: timedelta = timedelta()) 
     """Return the columns that order a case: what runs out when, and how much hangs on it."""
     pack = shipped_rule_book().pack_for(case, ruled_on=at.date())
     clock = running_clock(case, pack)
-    due_at = (clock.due_at if clock is not None else case.opened_at + _NO_CLOCK) + stood_still
+    runs_out_at = due_at(case, clock) + stood_still
     return {
         "language": language_of(case),
-        "due_at": due_at,
+        "due_at": runs_out_at,
         "clock": f"{clock.name}:{clock.by_itself}" if clock is not None else None,
         "rule_pack": pack.name,
         "priority": priority(
-            due_at=due_at, paid_minor=case.order.paid_minor, currency=case.order.currency, uncertainty=None
+            due_at=runs_out_at, paid_minor=case.order.paid_minor, currency=case.order.currency, uncertainty=None
         ),
     }
 

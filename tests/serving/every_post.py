@@ -52,3 +52,4 @@ def post_everything(house: House, send: Send) -> None:
     rows = json.dumps({**EXAMPLE_CASE, "case_id": "TB-ROW"}).encode() + b"\n"
     job = send(Role.ENGINEER, f"{API}/backlogs", rows).json()["job_id"]
     send(Role.ENGINEER, f"{API}/backlogs/{{job_id}}/cancel", job_id=job)
+    send(Role.ENGINEER, f"{API}/backlogs/{{job_id}}/resume", job_id=job)

@@ -41,6 +41,7 @@ ALLOWED: dict[tuple[str, str], set[Role]] = {
     ("post", "/api/v1/backlogs"): CLERKS,
     ("get", "/api/v1/backlogs/{job_id}"): CLERKS,
     ("post", "/api/v1/backlogs/{job_id}/cancel"): CLERKS,
+    ("post", "/api/v1/backlogs/{job_id}/resume"): CLERKS,
     ("get", "/api/v1/backlogs/{job_id}/result"): CLERKS,
     ("get", "/api/v1/cases"): READERS,
     ("post", "/api/v1/cases"): FILERS,
@@ -120,7 +121,7 @@ PAGES: dict[tuple[str, str], set[Role]] = {
     ("POST", f"{PAGE}/appeal"): DECIDERS,
     ("POST", f"{PAGE}/correct"): DECIDERS,
 }
-BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel", "/retrainings")
+BODILESS = ("/suggestion", "/photo-checks", "/hold", "/desk/next", "/send", "/cancel", "/resume", "/retrainings")
 OPEN_PAGES = {
     "/sign-in",
     "/sign-in/provider",

@@ -14,10 +14,14 @@ import pytest
 from fastapi.testclient import TestClient
 
 from serving.app import create_app
+from serving.backlog.pool import PoolEngine
+from serving.backlog.run import score_backlog
+from serving.backlog.waiting import HANDED_BACK_NAME
 from serving.backlog_jobs import BacklogJobs
 from serving.house import House
 from serving.records import Role
-from tests.serving.backlog.backlogs import SLOW, case_content
+from serving.tables import idempotency_keys
+from tests.serving.backlog.backlogs import SLOW, case_content, load_deadly
 from tests.serving.conftest import Headers, headers_of, keyed
 
 BACKLOGS = "/api/v1/backlogs"
@@ -149,6 +153,62 @@ def test_a_backlog_that_fails_says_why(house: House, tmp_path: Path) -> None:
     found = jobs.find(job.job_id)
     assert (found.state, found.reason) == ("failed", "the weights are gone")
     assert not jobs.run_next(is_stopping=lambda: False)
+
+
+def test_a_failed_backlog_goes_on_or_begins_anew_when_asked(
+    served: TestClient, busy_house: House, engineer: Headers
+) -> None:
+    asked = served.post(BACKLOGS, content=_lines({}), headers=keyed({**engineer, **LINES})).json()
+    folder = busy_house.backlogs.directory / asked["job_id"]
+    one = f"{BACKLOGS}/{asked['job_id']}/resume"
+    assert served.post(one, headers=engineer).json()["state"] == "waiting"
+    for fresh in (False, True):
+        (folder / "failed.txt").write_text("no room is left on the disk")
+        (folder / "out").mkdir(exist_ok=True)
+        assert served.get(f"{BACKLOGS}/{asked['job_id']}", headers=engineer).json()["state"] == "failed"
+        assert served.post(f"{one}?fresh={fresh}", headers=engineer).json()["state"] == "waiting"
+        assert (folder / "out").exists() is not fresh
+    actions = [event.action for event in busy_house.store.audit_trail(subject=f"backlog:{asked['job_id']}")]
+    assert actions == ["backlog_asked", "backlog_resumed", "backlog_resumed"]
+
+
+def test_a_process_ended_from_outside_is_begun_again_but_not_for_ever(tmp_path: Path) -> None:
+    jobs = BacklogJobs(tmp_path, command=(sys.executable, "-c", "import os; os.kill(os.getpid(), 15)"))
+    job = jobs.create(by="somebody", rows=b"{}\n")
+    for state in ("waiting", "waiting", "failed"):
+        assert jobs.run_next(is_stopping=lambda: False)
+        assert jobs.find(job.job_id).state == state
+    assert jobs.find(job.job_id).reason == "its process was ended from outside 3 times, the last time by: Terminated"
+
+
+def test_waiting_cases_are_complete_only_when_their_suggestions_are_stored(tmp_path: Path) -> None:
+    jobs = BacklogJobs(tmp_path / "jobs", command=(sys.executable, "-c", "raise SystemExit('the database is away')"))
+    job = jobs.create(by="somebody")
+    lines = tmp_path / "cases.jsonl"
+    lines.write_bytes(_lines(case_content(1)))
+    out = tmp_path / "jobs" / job.job_id / "out"
+    with PoolEngine(load_deadly, processes=1) as engine:
+        score_backlog(str(lines), out=out, engine=engine)
+    assert jobs.run_next(is_stopping=lambda: False)
+    assert (jobs.find(job.job_id).state, jobs.find(job.job_id).reason) == ("failed", "the database is away")
+    jobs.resume(job.job_id)
+    assert jobs.find(job.job_id).state == "waiting"
+    (out / HANDED_BACK_NAME).write_text("{}")
+    assert jobs.find(job.job_id).state == "complete"
+
+
+def test_a_request_whose_answer_was_lost_makes_one_job(
+    served: TestClient, busy_house: House, engineer: Headers
+) -> None:
+    headers = keyed({**engineer, **LINES})
+    first = served.post(BACKLOGS, content=_lines({}), headers=headers).json()
+    with busy_house.store.database.alter() as connection:
+        connection.execute(idempotency_keys.delete())
+    again = served.post(BACKLOGS, content=_lines({}), headers=headers).json()
+    assert again["job_id"] == first["job_id"]
+    assert len(served.get(BACKLOGS, headers=engineer).json()) == 1
+    other = served.post(BACKLOGS, content=_lines({}), headers=keyed({**engineer, **LINES})).json()
+    assert other["job_id"] != first["job_id"]
 
 
 @pytest.mark.parametrize("role", [Role.ARBITRATOR, Role.AUDITOR])

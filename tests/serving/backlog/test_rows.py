@@ -53,7 +53,9 @@ def test_every_field_of_a_suggestion_comes_back_from_parquet() -> None:
     }
     suggestion = scored.model_copy(update=changes)
 
-    table = pa.Table.from_pylist([to_row(suggestion, case, source="a.jsonl", line=1)], schema=SCHEMA)
+    table = pa.Table.from_pylist(
+        [to_row(suggestion, case, now=suggestion.created_at, source="a.jsonl", line=1)], schema=SCHEMA
+    )
 
     assert to_suggestion(table.to_pylist()[0]) == suggestion
 

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 from pyarrow import parquet
 
+from models.int8 import weight_range
 from serving.backlog.pool import PoolEngine
-from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, RunChangedError
+from serving.backlog.refusals import (
+    BacklogError,
+    OutputBusyError,
+    OutputFullError,
+    RunChangedError,
+    WorkerFailedError,
+)
 from serving.backlog.rows import to_suggestion
 from serving.backlog.run import score_backlog
 from serving.backlog.summary import Summary
@@ -18,6 +25,7 @@ from tests.serving.backlog.backlogs import (
     KILLS,
     case_content,
     case_file,
+    load_deadly,
     refused_rows,
     results,
     suggestion_rows,
@@ -69,11 +77,22 @@ def test_a_bad_line_is_reported_with_its_reason_and_the_others_are_scored(
     assert (summary.n_rows, summary.n_scored, summary.n_refused) == (13, 10, 3)
 
 
+def _flip_a_bit_inside(part: Path) -> None:
+    """Damage what `evidence`, a column that a run doesn't read for its own sake, holds."""
+    with parquet.ParquetFile(part) as file:
+        group = file.metadata.row_group(0)
+        places = {group.column(n).path_in_schema: group.column(n).data_page_offset for n in range(group.num_columns)}
+    place = next(offset for name, offset in places.items() if name.startswith("evidence")) + 40
+    data = bytearray(part.read_bytes())
+    data[place] ^= 1
+    part.write_bytes(data)
+
+
 def test_a_lost_or_damaged_part_is_made_again(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
     out = tmp_path / "out"
     _score(mixed, out, pool)
     whole = results(out)
-    for damage in (Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100])):
+    for damage in (Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-100]), _flip_a_bit_inside):
         damage(out / "suggestions" / "part-000001.parquet")
         _score(mixed, out, pool)
         assert results(out) == whole
@@ -106,11 +125,26 @@ def test_a_changed_input_is_refused_by_name(mixed: Path, tmp_path: Path, pool: P
 def test_another_model_is_refused_by_version(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:
     class OtherModel:
         model_version = "ruling/other"
+        weight_range = pool.weight_range
         score = pool.score
+
+    class OtherProcessor(OtherModel):
+        model_version = pool.model_version
+        weight_range = 191 - weight_range()
 
     _score(mixed, tmp_path / "out", pool)
     with pytest.raises(RunChangedError, match="the model was ruling/test and is ruling/other"):
         score_backlog(str(mixed), out=tmp_path / "out", engine=OtherModel())
+    with pytest.raises(RunChangedError, match="would not answer alike"):
+        score_backlog(str(mixed), out=tmp_path / "out", engine=OtherProcessor())
+
+
+def test_workers_on_two_kinds_of_processors_are_refused() -> None:
+    engine = PoolEngine(load_deadly, processes=2)
+    engine._is_ready("ruling/test", 127)
+    engine._is_ready("ruling/test", 127)
+    with pytest.raises(WorkerFailedError, match="with and without 8-bit dot products"):
+        engine._is_ready("ruling/test", 64)
 
 
 def test_fresh_leaves_nothing_of_a_longer_run(mixed: Path, tmp_path: Path, pool: PoolEngine) -> None:

@@ -1,15 +1,22 @@
-"""Triage and summary: safest first, longest waiting first, and counts that add up."""
+"""Triage and summary: safest first, most urgent first, and counts that add up."""
 
+import random
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pyarrow import parquet
 
+from models.domain import parse_case
 from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.summary import Summary
+from serving.backlog.waiting import hand_back, take_snapshot
+from serving.house import House
+from serving.records import CaseStatus, QueueFilter, Role
 from tests.serving.backlog.backlogs import RAISES, case_content, suggestion_rows, write_lines
+from tests.serving.conftest import user_of
 
 
 @pytest.fixture
@@ -32,8 +39,28 @@ def test_the_safest_stand_first_and_among_them_the_longest_waiting(finished: tup
     assert len({key[:2] for key in keys}) >= 3, "the example shows several degrees of safety"
     by_urgency = sorted(triage, key=lambda row: row["urgency_rank"])
     assert [row["urgency_rank"] for row in by_urgency] == list(range(1, 42))
-    waiting = [row["opened_at"] for row in by_urgency]
-    assert waiting == sorted(waiting)
+    assert [row["case_id"] for row in by_urgency] != [row["case_id"] for row in triage]
+
+
+def test_the_most_urgent_stand_first_by_the_order_of_the_desk(house: House, tmp_path: Path, pool: PoolEngine) -> None:
+    rng = random.Random(3)
+    contents = [case_content(number) for number in range(30)]
+    for content in contents:
+        content["order"]["paid_minor"] = rng.choice((900, 5_900, 89_900))
+        opened_at = datetime.fromisoformat(content["opened_at"])
+        content["opened_at"] = (opened_at + timedelta(hours=rng.randint(0, 90))).isoformat()
+    clerk = user_of(house, Role.SERVICE)
+    for content in contents:
+        house.store.take_in(parse_case(content), by=clerk)
+    out = tmp_path / "out"
+    snapshot = take_snapshot(house.store, out=out)
+    score_backlog(str(snapshot), out=out, engine=pool, photos_dir=house.settings.photo_dir)
+    hand_back(house.store, out=out)
+
+    desk = house.store.queue(QueueFilter(status=CaseStatus.OPEN, order="urgency"), limit=100).cases
+    with parquet.ParquetFile(out / "triage.parquet") as file:
+        triage = file.read().sort_by("urgency_rank").to_pylist()
+    assert [row["case_id"] for row in triage] == [row.case_id for row in desk]
 
 
 def test_triage_says_of_each_case_what_its_suggestion_says(finished: tuple[Summary, Path]) -> None:
