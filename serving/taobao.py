@@ -92,6 +92,8 @@ class RefundMessage(_Foreign):
 
 
 class Refund(_Foreign):
+    """total_fee is what the buyer paid: refund_fee of it goes back, payment stays with the seller."""
+
     refund_id: Text = Field(min_length=1)
     tid: Text = Field(min_length=1)
     buyer_nick: Text = ""
@@ -174,9 +176,7 @@ def _case(refund: Refund) -> dict[str, Any]:
         raise _NoCaseError(f"cs_status: {refund.cs_status}, {_NOT_OPEN[refund.cs_status]}")
     if refund.status in _OVER:
         raise _NoCaseError(f"status: {refund.status}, {_OVER[refund.status]}")
-    paid = refund.payment if refund.payment is not None else refund.total_fee
-    if paid is None:
-        raise _NoCaseError("payment: is required, or total_fee")
+    paid = _paid(refund)
     messages = sorted(refund.messages, key=lambda message: message.created)
     return {
         "case_id": refund.refund_id,
@@ -200,6 +200,18 @@ def _case(refund: Refund) -> dict[str, Any]:
         "chat": [_message(message) for message in messages],
         "photos": [photo for message in messages for photo in _photos(message)],
     }
+
+
+def _paid(refund: Refund) -> int:
+    """Return total_fee even where the other two don't add up to it: the platform may have split off fees."""
+    paid = refund.total_fee
+    if paid is None:
+        if refund.payment is None or refund.refund_fee is None:
+            raise _NoCaseError("total_fee: is required, or payment and refund_fee")
+        paid = refund.payment + refund.refund_fee
+    if refund.refund_fee is not None and refund.refund_fee > paid:
+        raise _NoCaseError(f"refund_fee: {refund.refund_fee / 100:.2f} is more than total_fee, {paid / 100:.2f}")
+    return paid
 
 
 def _claim(refund: Refund) -> Claim:

@@ -20,8 +20,9 @@ def refund(**changes: Any) -> dict[str, Any]:
         "seller_nick": "骨瓷店",
         "title": "骨瓷马克杯",
         "num": 1,
-        "payment": "59.00",
+        "payment": "0.00",
         "refund_fee": "59.00",
+        "total_fee": "59.00",
         "status": "SELLER_REFUSE_BUYER",
         "cs_status": 3,
         "good_status": "BUYER_RECEIVED",
@@ -85,6 +86,41 @@ def test_reason_and_codes_make_the_claim_and_what_is_asked(changes: dict[str, An
 
 
 @pytest.mark.parametrize(
+    ("total_fee", "payment", "refund_fee", "paid", "requested"),
+    [
+        ("59.00", "0.00", "59.00", 5900, "refund"),
+        ("59.00", "40.00", "19.00", 5900, "partial_refund"),
+        (None, "40.00", "19.00", 5900, "partial_refund"),
+        (None, "0.00", "59.00", 5900, "refund"),
+        ("59.00", "38.00", "19.00", 5900, "partial_refund"),
+        ("59.00", None, "59.00", 5900, "refund"),
+        ("59.00", None, None, 5900, "refund"),
+    ],
+)
+def test_the_buyer_paid_what_the_seller_keeps_and_what_goes_back(
+    total_fee: str | None, payment: str | None, refund_fee: str | None, paid: int, requested: str
+) -> None:
+    amounts = {"total_fee": total_fee, "payment": payment, "refund_fee": refund_fee}
+    case = import_refund(refund(has_good_return=False, **amounts)).case
+    assert case is not None
+    assert (case.order.paid_minor, case.requested) == (paid, requested)
+
+
+@pytest.mark.parametrize(
+    ("amounts", "reason"),
+    [
+        ({"payment": "59.00"}, "total_fee: is required, or payment and refund_fee"),
+        ({"refund_fee": "59.00"}, "total_fee: is required, or payment and refund_fee"),
+        ({}, "total_fee: is required, or payment and refund_fee"),
+        ({"total_fee": "59.00", "refund_fee": "59.01"}, "refund_fee: 59.01 is more than total_fee, 59.00"),
+    ],
+)
+def test_amounts_that_do_not_say_what_was_paid_are_refused_by_name(amounts: dict[str, str], reason: str) -> None:
+    found = import_refund(refund(**{"total_fee": None, "payment": None, "refund_fee": None, **amounts}))
+    assert (found.case, found.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
     ("changes", "reason"),
     [
         *(({"cs_status": code}, f"cs_status: {code}, ") for code in (1, 6, 7, 8, 9, 11)),
@@ -95,7 +131,6 @@ def test_reason_and_codes_make_the_claim_and_what_is_asked(changes: dict[str, An
         ({"reason": "其他"}, "reason: '其他' holds no word of taobao.yaml"),
         ({"payment": "5.999"}, "payment: Value error, has more than two places"),
         ({"created": "yesterday"}, "created: Value error"),
-        ({"payment": None}, "payment"),
         ({"messages": [{**MESSAGES[0], "owner_role": 9}]}, "messages.2.owner_role: '9' is none of 1, 2, 3"),
         ({"messages": 5}, "messages: Input should be a valid tuple"),
         ({"payment": "Infinity"}, "payment: Value error, is no amount of yuan"),
