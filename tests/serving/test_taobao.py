@@ -120,6 +120,92 @@ def test_amounts_that_do_not_say_what_was_paid_are_refused_by_name(amounts: dict
     assert (found.case, found.reason) == (None, reason)
 
 
+MESSAGE_KEYS = ("messages", "refund_messages", "refund_messages_get_response", "refund_message")
+LISTED = {"refund_message": MESSAGES}
+ANSWER = {"refund_messages": LISTED, "total_results": 2, "request_id": "q"}
+WHOLE_ANSWER = {"refund_messages_get_response": ANSWER}
+SIMPLIFIED = {"refund_messages": MESSAGES, "total_results": 2}
+
+
+@pytest.mark.parametrize("key", MESSAGE_KEYS)
+@pytest.mark.parametrize("messages", [MESSAGES, LISTED, {"refund_messages": LISTED}, ANSWER, WHOLE_ANSWER, SIMPLIFIED])
+def test_messages_are_read_in_any_of_the_platforms_wrappings(key: str, messages: Any) -> None:
+    case = import_refund(refund(**{key: messages})).case
+    assert case is not None
+    assert [message.message_id for message in case.chat] == ["1", "2"]
+    assert [photo.photo_id for photo in case.photos] == ["1-1"]
+
+
+@pytest.mark.parametrize("key", MESSAGE_KEYS)
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        None,
+        {},
+        [],
+        {"refund_message": []},
+        {"refund_messages": {}},
+        {"refund_messages_get_response": {"refund_messages": {}, "total_results": 0}},
+        {"refund_messages_get_response": {"total_results": 0, "request_id": "q"}},
+    ],
+)
+def test_an_answer_without_messages_makes_a_case_without_chat(key: str, nothing: Any) -> None:
+    case = import_refund(refund(**{key: nothing})).case
+    assert case is not None
+    assert case.chat == ()
+
+
+@pytest.mark.parametrize("key", MESSAGE_KEYS)
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        {"message": MESSAGES},
+        {"request_id": "q"},
+        {"error_response": {"code": 15, "msg": "Remote service error"}},
+        {"refund_message": None},
+        {"refund_message": {}},
+        {"refund_message": MESSAGES[0]},
+        {"refund_messages": None},
+        {"refund_messages": {"message": MESSAGES}},
+        {"refund_messages": {}, "total_results": 2},
+        {"refund_messages_get_response": {"data": LISTED}},
+    ],
+)
+def test_messages_in_no_known_wrapping_are_refused_by_name(key: str, unknown: Any) -> None:
+    found = import_refund(refund(**{key: unknown}))
+    assert (found.case, found.case_id, found.reason) == (None, "R-1", f"{key}: holds no refund_message")
+
+
+def test_messages_under_two_keys_are_refused_and_an_empty_key_is_passed_over() -> None:
+    found = import_refund(refund(messages=MESSAGES[:1], refund_messages=MESSAGES[1:]))
+    assert (found.case, found.reason) == (None, "refund_messages: messages already stand under messages")
+    case = import_refund(refund(messages=[], refund_messages_get_response=ANSWER)).case
+    assert case is not None
+    assert len(case.chat) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        (WHOLE_ANSWER, "refund_messages_get_response"),
+        ({"refund_messages_get_response": {}}, "refund_messages_get_response"),
+        (ANSWER, "refund_messages"),
+        (LISTED, "refund_message"),
+        ({"messages": MESSAGES}, "messages"),
+        ({"refund_get_response": {"refund": refund()}, **WHOLE_ANSWER}, "refund_messages_get_response"),
+        ({"refunds_receive_get_response": {"refunds": {"refund": [refund()]}, **ANSWER}}, "refund_messages"),
+    ],
+)
+@pytest.mark.parametrize("suffix", [".json", ".jsonl"])
+def test_messages_outside_a_refund_are_told_where_they_belong(
+    content: dict[str, Any], key: str, suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"messages{suffix}"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    reason = f"{key}: no refund_id stands beside it; put it under its refund's messages"
+    assert [(found.case, found.reason) for found in import_refunds(path)] == [(None, reason)]
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -133,6 +219,11 @@ def test_amounts_that_do_not_say_what_was_paid_are_refused_by_name(amounts: dict
         ({"created": "yesterday"}, "created: Value error"),
         ({"messages": [{**MESSAGES[0], "owner_role": 9}]}, "messages.2.owner_role: '9' is none of 1, 2, 3"),
         ({"messages": 5}, "messages: Input should be a valid tuple"),
+        ({"messages": ""}, "messages: Input should be a valid tuple"),
+        (
+            {"messages": [{**MESSAGES[1], "pic_urls": {"url": []}}]},
+            "messages.0.pic_urls: Input should be a valid tuple",
+        ),
         ({"payment": "Infinity"}, "payment: Value error, is no amount of yuan"),
         ({"payment": "NaN"}, "payment: Value error, is no amount of yuan"),
         ({"payment": "1E+999999"}, "payment: Value error, is no amount of yuan"),
@@ -166,6 +257,10 @@ def test_wrapping_without_end_is_refused_without_a_crash(tmp_path: Path) -> None
     for _ in range(50_000):
         content = {"refunds": content}
     assert "refund" in import_refund(content).reason
+    messages: Any = 5
+    for _ in range(50_000):
+        messages = {"refund_messages": messages}
+    assert import_refund(refund(messages=messages)).reason == "messages: holds no refund_message"
     path = tmp_path / "refunds.jsonl"
     path.write_text('{"refunds":' * 100_000, encoding="utf-8")
     assert [found.reason.split(":")[0] for found in import_refunds(path)] == ["is not valid JSON"]
