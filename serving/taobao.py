@@ -42,6 +42,7 @@ _GOODS_STATE = {"BUYER_NOT_RECEIVED": "not_received", "BUYER_RECEIVED": "receive
 _OVER = {"CLOSED": "the refund is closed", "SUCCESS": "the refund has been paid"}
 _STATUSES = ("WAIT_SELLER_AGREE", "WAIT_BUYER_RETURN_GOODS", "WAIT_SELLER_CONFIRM_GOODS", "SELLER_REFUSE_BUYER", *_OVER)
 _WRAPPINGS = ("refunds_receive_get_response", "refunds", "refund_get_response", "refund")
+_MESSAGES = ("messages", "refund_messages", "refund_messages_get_response", "refund_message")
 _ROLES = {"1": "buyer", "2": "seller", "3": "platform"}
 
 
@@ -92,6 +93,8 @@ class RefundMessage(_Foreign):
 
 
 class Refund(_Foreign):
+    """total_fee is what the buyer paid: refund_fee of it goes back, payment stays with the seller."""
+
     refund_id: Text = Field(min_length=1)
     tid: Text = Field(min_length=1)
     buyer_nick: Text = ""
@@ -174,9 +177,7 @@ def _case(refund: Refund) -> dict[str, Any]:
         raise _NoCaseError(f"cs_status: {refund.cs_status}, {_NOT_OPEN[refund.cs_status]}")
     if refund.status in _OVER:
         raise _NoCaseError(f"status: {refund.status}, {_OVER[refund.status]}")
-    paid = refund.payment if refund.payment is not None else refund.total_fee
-    if paid is None:
-        raise _NoCaseError("payment: is required, or total_fee")
+    paid = _paid(refund)
     messages = sorted(refund.messages, key=lambda message: message.created)
     return {
         "case_id": refund.refund_id,
@@ -200,6 +201,18 @@ def _case(refund: Refund) -> dict[str, Any]:
         "chat": [_message(message) for message in messages],
         "photos": [photo for message in messages for photo in _photos(message)],
     }
+
+
+def _paid(refund: Refund) -> int:
+    """Return total_fee even where the other two don't add up to it: the platform may have split off fees."""
+    paid = refund.total_fee
+    if paid is None:
+        if refund.payment is None or refund.refund_fee is None:
+            raise _NoCaseError("total_fee: is required, or payment and refund_fee")
+        paid = refund.payment + refund.refund_fee
+    if refund.refund_fee is not None and refund.refund_fee > paid:
+        raise _NoCaseError(f"refund_fee: {refund.refund_fee / 100:.2f} is more than total_fee, {paid / 100:.2f}")
+    return paid
 
 
 def _claim(refund: Refund) -> Claim:
@@ -285,8 +298,8 @@ def _decoded(data: bytes) -> tuple[Any, str]:
 
 
 def _listed(content: Any) -> Iterable[Any]:
-    """Return the refunds of an answer, whatever it is wrapped in."""
-    while isinstance(content, dict) and "refund_id" not in content:
+    """Return the refunds of an answer, whatever it is wrapped in; one with messages beside its refunds stays whole."""
+    while isinstance(content, dict) and "refund_id" not in content and not _holding_messages(content):
         wrapped = next((content[key] for key in _WRAPPINGS if key in content), None)
         if wrapped is None:
             break
@@ -299,15 +312,40 @@ def _unwrapped(content: Any) -> Any:
     content = next(iter(_listed(content)), content)
     if not isinstance(content, dict):
         return content
-    messages = content.get("messages", content.get("refund_messages", ()))
-    messages = messages.get("refund_message", ()) if isinstance(messages, dict) else messages
+    outside = next((key for key in _MESSAGES if key in content), None)
+    if outside and "refund_id" not in content:
+        raise _NoCaseError(f"{outside}: no refund_id stands beside it; put it under its refund's messages")
+    messages = _messages(content)
     if isinstance(messages, list):
         messages = [_with_pictures(message) for message in messages]
-    return {**content, "messages": messages or ()}
+    return {**content, "messages": messages}
+
+
+def _holding_messages(content: dict[str, Any]) -> list[str]:
+    return [key for key in _MESSAGES if content.get(key) not in (None, {}, [])]
+
+
+def _messages(content: dict[str, Any]) -> Any:
+    """Return the refund's messages, whatever they are wrapped in; {} and a total of 0 mean none."""
+    keys = _holding_messages(content)
+    if len(keys) > 1:
+        raise _NoCaseError(f"{keys[1]}: messages already stand under {keys[0]}")
+    found = content[keys[0]] if keys else []
+    if not isinstance(found, dict):
+        return found
+    n_told: Any = None
+    while isinstance(found, dict) and "refund_message" not in found:
+        n_told = found.get("total_results", n_told)
+        nothing: Any = [] if n_told in (0, "0") or not found else None
+        found = next((found[key] for key in _MESSAGES if found.get(key) is not None), nothing)
+    found = found["refund_message"] if isinstance(found, dict) else found
+    if not isinstance(found, list) or (not found and n_told not in (None, 0, "0")):
+        raise _NoCaseError(f"{keys[0]}: holds no refund_message")
+    return found
 
 
 def _with_pictures(message: Any) -> Any:
     pictures = message.get("pic_urls") if isinstance(message, dict) else None
     if isinstance(pictures, dict):
-        return {**message, "pic_urls": pictures.get("pic_url", ())}
+        return {**message, "pic_urls": pictures.get("pic_url", pictures or ())}
     return message
