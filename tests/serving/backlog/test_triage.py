@@ -57,7 +57,7 @@ def test_the_most_urgent_stand_first_by_the_order_of_the_desk(house: House, tmp_
     score_backlog(str(snapshot), out=out, engine=pool, photos_dir=house.settings.photo_dir)
     hand_back(house.store, out=out)
 
-    desk = house.store.queue(QueueFilter(status=CaseStatus.OPEN, order="urgency"), limit=100).cases
+    desk = house.store.queue(QueueFilter(status=CaseStatus.OPEN), order="urgency", limit=100).cases
     with parquet.ParquetFile(out / "triage.parquet") as file:
         triage = file.read().sort_by("urgency_rank").to_pylist()
     assert [row["case_id"] for row in triage] == [row.case_id for row in desk]
