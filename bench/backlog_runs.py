@@ -10,8 +10,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.backlogs import write_backlog
 from serving.backlog.pool import PoolEngine
@@ -55,25 +56,31 @@ def by_size(sizes: list[int], *, n_photos: int, start: int) -> list[dict[str, fl
     return rows
 
 
-def by_engine(n_cases: int, *, n_photos: int, start: int, with_ray: bool) -> dict[str, dict[str, float]]:
-    """Return seconds to the first model and cases a second of pools of one and two, and of Ray, in turn."""
+def by_engine(n_cases: int, *, rounds: int, n_photos: int, start: int, with_ray: bool) -> dict[str, dict[str, Any]]:
+    """Return seconds to the first model, and cases a second of each round, of pools of one and two and of Ray.
+
+    All are started first and take turns, so that other work on the machine disturbs each alike.
+    """
     engines: dict[str, Engine] = {
         "pool, 1 process": PoolEngine(loader(None, cache_dir=None), processes=1),
         "pool, 2 processes": PoolEngine(loader(None, cache_dir=None), processes=2),
     }
     if with_ray:
         engines["Ray, 1 actor"] = RayEngine(loader(None, cache_dir=None), processes=1)
-    found = {}
-    for name, engine in engines.items():
-        with engine:
+    found: dict[str, dict[str, Any]] = {}
+    with ExitStack() as started:
+        for name, engine in engines.items():
+            started.enter_context(engine)
             began = time.perf_counter()
             _ = engine.model_version
-            ready_s = time.perf_counter() - began
+            found[name] = {"ready_s": time.perf_counter() - began, "n_cases": n_cases, "cases_per_s": []}
             _warm_up(engine, n_photos=0, start=start)
             start += 1_000
-            wall_s, _ = _run(engine, n_cases, n_photos=n_photos, start=start)
-            start += n_cases
-        found[name] = {"ready_s": ready_s, "n_cases": n_cases, "cases_per_s": n_cases / wall_s}
+        for _ in range(rounds):
+            for name, engine in engines.items():
+                wall_s, _ = _run(engine, n_cases, n_photos=n_photos, start=start)
+                start += n_cases
+                found[name]["cases_per_s"].append(n_cases / wall_s)
     return found
 
 

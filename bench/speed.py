@@ -48,13 +48,14 @@ print(loaded - began, first - loaded, second - first, peak_mb())
 FULL = {
     "pairs": 8, "pair_cases": {"mixed": 2, "text": 16}, "mixed": [100, 1_000], "most_mixed": [3_000],
     "text": [1_000, 10_000], "most_text": [], "rows": 100_000,
-    "engine_cases": 200, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": CHUNK_CASES, "dialogues": 60,
+    "engine_cases": 200, "engine_rounds": 5, "requests": {1: 50, 8: 200, 32: 400}, "stage_cases": CHUNK_CASES,
+    "dialogues": 60,
 }  # fmt: skip
 HUGE = FULL | {"most_text": [100_000]}
 QUICK = {
     "pairs": 3, "pair_cases": {"mixed": 1, "text": 2}, "mixed": [8, 24], "most_mixed": [],
     "text": [20, 80, 320], "most_text": [], "rows": 2_000,
-    "engine_cases": 60, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3, "dialogues": 20,
+    "engine_cases": 60, "engine_rounds": 2, "requests": {1: 20, 8: 60, 32: 100}, "stage_cases": 3, "dialogues": 20,
 }  # fmt: skip
 
 
@@ -80,6 +81,7 @@ def main() -> None:
     for name in given.only if given.only is not None else STEPS:
         began = time.monotonic()
         print(f"{name} ...", file=sys.stderr, flush=True)
+        figures.setdefault("load", {})[name] = os.getloadavg()[0]
         figures[name] = STEPS[name](plan)
         print(f"  {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
         if given.only is None:
@@ -207,7 +209,11 @@ STEPS: dict[str, Callable[[Plan], Any]] = {
     "naive": beside_naive,
     "online": online,
     "engines": lambda plan: backlog_runs.by_engine(
-        plan["engine_cases"], n_photos=0, start=next(plan["numbers"]), with_ray=plan["with_ray"]
+        plan["engine_cases"],
+        rounds=plan["engine_rounds"],
+        n_photos=0,
+        start=next(plan["numbers"]),
+        with_ray=plan["with_ray"],
     ),
     "stages": lambda plan: stages(_suggester(), n_cases=plan["stage_cases"], start=next(plan["numbers"])),
     "int8": lambda plan: int8_beside_float(n_dialogues=plan["dialogues"]),
