@@ -122,7 +122,8 @@ def _engines(figures: dict[str, Any]) -> str:
     return (
         "## Engines and cold start\n\n"
         + _table(("engine", "first model ready, s", "text-only cases", "cases a second (wall)"), rows)
-        + f"\nTwo processes: {statistics.median(times_one):.2f} times one ({min(times_one):.2f} to {max(times_one):.2f}, "
+        + f"\nTwo processes: {statistics.median(times_one):.2f} times one "
+        f"({min(times_one):.2f} to {max(times_one):.2f}, "
         f"{len(times_one)} pairs; aim 1.7; other work on the machine takes from two first). Cases a second: medians.\n"
         f"A new process has the model after {cold['load_s']:.1f} s, suggests first in "
         f"{cold['first_suggestion_s']:.2f} s (the service does this at its start) and then in "
