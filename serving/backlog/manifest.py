@@ -9,7 +9,6 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from models.domain import Frozen
-from serving.backlog.sources import Source
 
 MANIFEST_NAME = "run.json"
 
@@ -37,7 +36,7 @@ class RunManifest(Frozen):
     max_line_bytes: int
     sources: tuple[SourceRecord, ...]
 
-    def input_changes(self, sources: Sequence[Source], *, photos_dir: str | None) -> list[str]:
+    def input_changes(self, sources: Sequence[SourceRecord], *, photos_dir: str | None) -> list[str]:
         """Return what differs from the input of this run, in words; empty when nothing does."""
         before = {record.name: record for record in self.sources}
         present = {source.name: source for source in sources}
@@ -58,10 +57,6 @@ class RunManifest(Frozen):
         if self.weight_range not in (None, weight_range):
             return ["the processor has 8-bit dot products and had none, or the other way: it would not answer alike"]
         return []
-
-
-def records_of(sources: Sequence[Source]) -> tuple[SourceRecord, ...]:
-    return tuple(SourceRecord(name=source.name, sha256=source.sha256, n_bytes=source.n_bytes) for source in sources)
 
 
 def _folder(photos_dir: str | None) -> str:

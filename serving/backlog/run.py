@@ -17,11 +17,11 @@ from pathlib import Path
 from pyarrow import parquet
 
 from serving.backlog.chunk import Chunk, Refused, Result, Scored
-from serving.backlog.manifest import RunManifest, records_of
+from serving.backlog.manifest import RunManifest
 from serving.backlog.reading import MAX_LINE_BYTES, Entry, Place, read_entries
 from serving.backlog.refusals import RunChangedError
 from serving.backlog.rounds import Engine
-from serving.backlog.sources import Source, find_sources
+from serving.backlog.sources import Source, find_sources, records_of
 from serving.backlog.summary import Summary, summarise
 from serving.backlog.triage import triage_table
 from serving.backlog.writing import OutputFolder, Part
@@ -62,7 +62,7 @@ def score_backlog(
     with folder.held():
         manifest = None if fresh else folder.manifest()
         if manifest is not None:
-            _refuse(out, manifest.input_changes(sources, photos_dir=named))
+            _refuse(out, manifest.input_changes(records_of(sources), photos_dir=named))
             _refuse(out, manifest.model_changes(engine.model_version, weight_range=engine.weight_range))
             folder.discard_derived()
         else:

@@ -5,18 +5,23 @@ Knows nothing of what stands in their rows.
 """
 
 import hashlib
+import io
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Literal, cast
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractBufferedFile
 
+from serving.backlog.manifest import MANIFEST_NAME, SourceRecord
 from serving.backlog.refusals import BacklogUnreadableError
 
 Kind = Literal["jsonl", "parquet", "snapshot"]
 _KINDS: dict[str, Kind] = {".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".snapshot": "snapshot"}
+_REPORT_NAME = "refused.jsonl"
 _BLOCK_BYTES = 1 << 20
 
 
@@ -43,7 +48,9 @@ class Source:
     def open(self) -> BinaryIO:
         """Raises OSError."""
         files, path = url_to_fs(self.location)
-        return cast(BinaryIO, files.open(path, "rb"))
+        file = files.open(path, "rb")
+        # the remote files of fsspec read no line with a bound on its length
+        return cast(BinaryIO, io.BufferedReader(file) if isinstance(file, AbstractBufferedFile) else file)
 
     def is_unchanged(self) -> bool:
         """Whether the file system says of the file what it said when the digest was taken."""
@@ -57,37 +64,54 @@ class Source:
 def find_sources(backlog: str, *, out: Path, photos_dir: str | None = None) -> list[Source]:
     """Return the files of `backlog`, a file, a folder or a glob, by path or URL, sorted by name.
 
+    A file named refused.jsonl is one only where `backlog` itself names it, and so is what a run, of whatever time,
+    keeps in its folder.
     out : what lies in there is never a source; photos_dir : by default each file's own folder
     Raises BacklogUnreadableError when there is none, or none can be read.
     """
     try:
         files, given = url_to_fs(backlog)
         paths = _paths(files, given, backlog, out=out.resolve())
-    except (ImportError, ValueError) as error:
-        raise BacklogUnreadableError(f"{backlog}: {error}") from error
-    except OSError as error:
-        raise BacklogUnreadableError(f"{backlog}: {error.strerror or error}") from error
+    except BacklogUnreadableError:
+        raise
+    except Exception as error:  # each file system has errors of its own
+        raise BacklogUnreadableError(f"{backlog}: {getattr(error, 'strerror', None) or error}") from error
     if not paths:
-        raise BacklogUnreadableError(f"{backlog}: no .jsonl, .ndjson or .parquet file is there")
+        raise BacklogUnreadableError(
+            f"{backlog}: no .jsonl, .ndjson or .parquet file is there; "
+            f"{_REPORT_NAME} doesn't count, nor does what lies beside or below a {MANIFEST_NAME}"
+        )
     base = given if given not in paths and files.isdir(given) else os.path.commonpath([_folder(path) for path in paths])
-    sources = [_source(files, path, name=os.path.relpath(path, base), photos_dir=photos_dir) for path in paths]
+    names = [_utf8_name(os.path.relpath(path, base), path=path) for path in paths]
+    sources = [_source(files, path, name=name, photos_dir=photos_dir) for name, path in zip(names, paths, strict=True)]
     if all(source.problem for source in sources):
         raise BacklogUnreadableError("; ".join(f"{source.location}: {source.problem}" for source in sources))
     return sources
 
 
+def records_of(sources: Sequence[Source]) -> tuple[SourceRecord, ...]:
+    return tuple(SourceRecord(name=source.name, sha256=source.sha256, n_bytes=source.n_bytes) for source in sources)
+
+
 def _paths(files: Any, given: str, backlog: str, *, out: Path) -> list[str]:
-    if files.isfile(given):
-        if PurePosixPath(given).suffix.lower() not in _KINDS:
-            raise BacklogUnreadableError(f"{backlog}: neither .jsonl, .ndjson nor .parquet")
+    if PurePosixPath(given).suffix.lower() in _KINDS and files.isfile(given):
         return [given]
-    found = files.find(given) if files.isdir(given) else files.glob(given)
-    return sorted(path for path in found if _is_source(files, path, out))
+    if files.isdir(given):
+        found = files.find(given)
+    elif files.isfile(given):
+        raise BacklogUnreadableError(f"{backlog}: neither .jsonl, .ndjson nor .parquet")
+    else:
+        found = files.glob(given)
+    above = {path: _folders_above(files, path) for path in found if _is_source(files, path, out)}
+    runs = {folder for folder in set().union(*above.values()) if files.isfile(f"{folder.rstrip('/')}/{MANIFEST_NAME}")}
+    return sorted(path for path, folders in above.items() if runs.isdisjoint(folders))
 
 
 def _is_source(files: Any, path: str, out: Path) -> bool:
     name = PurePosixPath(path)
-    if name.suffix.lower() not in _KINDS or name.name.startswith((".", "_")) or not files.isfile(path):
+    if name.suffix.lower() not in _KINDS or name.name.startswith((".", "_")) or name.name == _REPORT_NAME:
+        return False
+    if not files.isfile(path):
         return False
     return not isinstance(files, LocalFileSystem) or out not in Path(path).resolve().parents
 
@@ -99,8 +123,8 @@ def _source(files: Any, path: str, *, name: str, photos_dir: str | None) -> Sour
     try:
         state, n_bytes = _state(files, path), int(files.size(path) or 0)
         sha256, n_rows = _read_through(files, path)
-    except OSError as error:
-        raise BacklogUnreadableError(f"{location}: {error.strerror or error}") from error
+    except Exception as error:  # each file system has errors of its own
+        raise BacklogUnreadableError(f"{location}: {getattr(error, 'strerror', None) or error}") from error
     if kind == "parquet":
         n_rows, problem = _parquet_rows(files, path)
     return Source(
@@ -121,7 +145,31 @@ def _location(files: Any, path: str) -> str:
 
 
 def _folder(path: str) -> str:
-    return str(PurePosixPath(path).parent)
+    """Return the folder of a path; the file system for http has whole URLs for paths, where `//` is to stay."""
+    return path.rsplit("/", 1)[0] if "://" in path else str(PurePosixPath(path).parent)
+
+
+def _folders_above(files: Any, path: str) -> set[str]:
+    """Return every folder that a file lies in, near or far; on this machine the real ones behind links."""
+    folder = _folder(path)
+    if isinstance(files, LocalFileSystem):
+        real = Path(folder).resolve()
+        return {str(real), *map(str, real.parents)}
+    folders: set[str] = set()
+    while folder not in folders and folder != "." and not folder.endswith(":/"):
+        folders.add(folder)
+        folder = _folder(folder)
+    return folders
+
+
+def _utf8_name(name: str, *, path: str) -> str:
+    """Return `name`. Raises BacklogUnreadableError when it isn't UTF-8 on the disk: no report can hold it."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        printable = repr(path).replace(r"\udc", r"\x")
+        raise BacklogUnreadableError(f"{printable}: the name is not UTF-8; rename it") from error
+    return name
 
 
 def _state(files: Any, path: str) -> str:
