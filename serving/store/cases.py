@@ -131,18 +131,22 @@ def add_photo(
 def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None:
     """Keep the row of a photo; one that is there already can't be erased before this transaction ends."""
     query = sa.select(photos.c.digest).where(photos.c.digest == photo.digest)
-    known = connection.execute(query.with_for_update(read=True, key_share=True)).first()
-    if known is None:
-        connection.execute(
-            photos.insert().values(
-                digest=photo.digest,
-                n_bytes=photo.n_bytes,
-                width=photo.width,
-                height=photo.height,
-                fingerprint=photo.fingerprint,
-                created_at=at,
+    if connection.execute(query.with_for_update(read=True, key_share=True)).first() is not None:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                photos.insert().values(
+                    digest=photo.digest,
+                    n_bytes=photo.n_bytes,
+                    width=photo.width,
+                    height=photo.height,
+                    fingerprint=photo.fingerprint,
+                    created_at=at,
+                )
             )
-        )
+    except IntegrityError:  # the same bytes were filed elsewhere at the same moment
+        keep_photo(connection, photo, at=at)
 
 
 def oldest_photos(connection: Connection, *, limit: int) -> list[str]:

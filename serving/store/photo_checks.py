@@ -58,10 +58,11 @@ class PhotoChecks:
         return [(case, photo) for case, photo_id in rows for photo in case.photos if photo.photo_id == photo_id]
 
     def keep(self, version: StoredVersion, report: IntegrityReport, *, by: str) -> None:
-        """Keep the newest report on a version."""
+        """Keep the newest report on a version. Two that come at once are kept one after the other."""
         at = datetime.now(UTC)
         ours = sa.and_(photo_checks.c.case_key == version.case_key, photo_checks.c.version == version.version)
         with self.database.write() as connection:
+            connection.execute(sa.select(cases.c.id).where(cases.c.id == version.case_key).with_for_update())
             connection.execute(photo_checks.delete().where(ours))
             connection.execute(
                 photo_checks.insert().values(
