@@ -38,6 +38,12 @@ def key_of(connection: Connection, case_key: int) -> CaseKey:
     return CaseKey(Platform(row.platform), row.case_id)
 
 
+def is_erased(connection: Connection, case_key: int) -> bool:
+    """Return whether a case was erased; one that wasn't can't be before this transaction ends."""
+    query = sa.select(cases.c.status).where(cases.c.id == case_key).with_for_update()
+    return bool(connection.execute(query).scalar_one() == CaseStatus.ERASED)
+
+
 def version_of(connection: Connection, *, case_key: int, version: int) -> StoredVersion:
     payload = connection.execute(
         sa.select(case_versions.c.payload).where(
