@@ -257,6 +257,7 @@ class Store:
                 at=at,
             )
             holds.check(connection, version.case_key, by=by, at=at)
+            holds.check_recusal(connection, version.case_key, by=by)
             holds.drop(connection, version.case_key, at=at)
             if write_notice is not None and not decision.four_eyes:
                 notices.write(
@@ -271,6 +272,11 @@ class Store:
                 )
             idempotency.answer_with(connection, 201, decision)
             return decision
+
+    def is_recused(self, key: CaseKey, *, by: User) -> bool:
+        """Return whether a person recused themself from a case. Raises UnknownError."""
+        with self.database.read() as connection:
+            return holds.is_recused(connection, cases.row_of(connection, key).id, by=by)
 
     def withdraw(self, key: CaseKey, draft: WithdrawalDraft, *, by: User) -> DecisionRecord:
         """Raises UnknownError, NothingToReviewError, ForbiddenError."""

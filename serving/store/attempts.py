@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from serving.store.clock import is_ahead
 from serving.tables import sign_in_attempts as attempts
@@ -26,7 +27,11 @@ def begin(connection: Connection, name_digest: str, *, at: datetime, allowed: in
     query = sa.select(attempts).where(attempts.c.name_digest == name_digest).with_for_update()
     row = connection.execute(query).first()
     if row is None:
-        connection.execute(attempts.insert().values(name_digest=name_digest, n_failed=1, last_at=at))
+        try:
+            with connection.begin_nested():
+                connection.execute(attempts.insert().values(name_digest=name_digest, n_failed=1, last_at=at))
+        except IntegrityError:  # another first attempt at the same moment
+            return begin(connection, name_digest, at=at, allowed=allowed, lock=lock)
         return Attempt(None)
     if row.locked_until is not None and is_ahead(row.locked_until, at=at, longest=lock):
         return Attempt(row.locked_until)

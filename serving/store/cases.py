@@ -38,6 +38,12 @@ def key_of(connection: Connection, case_key: int) -> CaseKey:
     return CaseKey(Platform(row.platform), row.case_id)
 
 
+def is_erased(connection: Connection, case_key: int) -> bool:
+    """Return whether a case was erased; one that wasn't can't be before this transaction ends."""
+    query = sa.select(cases.c.status).where(cases.c.id == case_key).with_for_update()
+    return bool(connection.execute(query).scalar_one() == CaseStatus.ERASED)
+
+
 def version_of(connection: Connection, *, case_key: int, version: int) -> StoredVersion:
     payload = connection.execute(
         sa.select(case_versions.c.payload).where(
@@ -131,18 +137,22 @@ def add_photo(
 def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None:
     """Keep the row of a photo; one that is there already can't be erased before this transaction ends."""
     query = sa.select(photos.c.digest).where(photos.c.digest == photo.digest)
-    known = connection.execute(query.with_for_update(read=True, key_share=True)).first()
-    if known is None:
-        connection.execute(
-            photos.insert().values(
-                digest=photo.digest,
-                n_bytes=photo.n_bytes,
-                width=photo.width,
-                height=photo.height,
-                fingerprint=photo.fingerprint,
-                created_at=at,
+    if connection.execute(query.with_for_update(read=True, key_share=True)).first() is not None:
+        return
+    try:
+        with connection.begin_nested():
+            connection.execute(
+                photos.insert().values(
+                    digest=photo.digest,
+                    n_bytes=photo.n_bytes,
+                    width=photo.width,
+                    height=photo.height,
+                    fingerprint=photo.fingerprint,
+                    created_at=at,
+                )
             )
-        )
+    except IntegrityError:  # the same bytes were filed elsewhere at the same moment
+        keep_photo(connection, photo, at=at)
 
 
 def oldest_photos(connection: Connection, *, limit: int) -> list[str]:

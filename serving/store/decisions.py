@@ -1,5 +1,6 @@
 """Decisions by people: append-only, one standing decision a stage, undone by a withdrawal.
 
+A stage is decided only while the case waits for it: a lead's review only where one is due, an appeal only once filed.
 A turn of a stage begins with a decision and ends with its withdrawal, or, where the decision asked for evidence, with
 the arrival of evidence. A second decision in a turn is refused here and by the database's own unique constraint.
 """
@@ -281,12 +282,8 @@ def _check_person(past: History, stage: Stage, *, by: User) -> None:
 
 
 def _check_stage(past: History, stage: Stage) -> None:
-    if stage == Stage.FIRST_REVIEW:
-        later = next((s for s in _STAGES[1:] if past.standing(s) is not None), None)
-        if later is not None:
-            raise NothingToReviewError(f"the decision in stage {later.value} stands already")
-    elif past.standing(Stage.FIRST_REVIEW) is None:
-        raise NothingToReviewError(f"stage {stage.value} needs a standing decision of the first review")
+    if past.status.stage != stage:
+        raise NothingToReviewError(f"no decision in stage {stage.value} is due: the case is {past.status}")
 
 
 def is_hidden(connection: Connection, case_key: int) -> bool:

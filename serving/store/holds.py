@@ -40,6 +40,19 @@ def check(connection: Connection, case_key: int, *, by: User, at: datetime) -> N
         raise HeldError(held_by=held.held_by)
 
 
+def check_recusal(connection: Connection, case_key: int, *, by: User) -> None:
+    """Raises ForbiddenError for whoever recused themself from the case."""
+    if is_recused(connection, case_key, by=by):
+        raise ForbiddenError("you recused yourself from this case")
+
+
+def is_recused(connection: Connection, case_key: int, *, by: User) -> bool:
+    query = sa.select(passes.c.id).where(
+        passes.c.case_key == case_key, passes.c.user_key == by.user_key, passes.c.kind == "recusal"
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def take(connection: Connection, key: CaseKey, *, by: User, policy: DeskPolicy, at: datetime) -> Hold:
     """Hold a case, or hold it longer. Raises UnknownError, ForbiddenError, HeldError, LoadCapError."""
     if by.role not in MAY_DECIDE:
@@ -48,8 +61,7 @@ def take(connection: Connection, key: CaseKey, *, by: User, policy: DeskPolicy, 
     if CaseStatus(row.status).stage is None:
         raise NothingToReviewError(f"no decision is due: the case is {row.status}")
     check(connection, row.id, by=by, at=at)
-    if _is_recused(connection, row.id, by=by):
-        raise ForbiddenError("you recused yourself from this case")
+    check_recusal(connection, row.id, by=by)
     old = connection.execute(sa.select(holds).where(holds.c.case_key == row.id)).first()
     until = at + timedelta(minutes=policy.hold_minutes)
     if old is not None and old.user_key == by.user_key and old.held_until > at:
@@ -192,10 +204,3 @@ def _not_ones_own(status: CaseStatus, by: User) -> tuple[sa.ColumnElement[bool],
             decision_events.c.is_end.is_(False),
         ),
     )
-
-
-def _is_recused(connection: Connection, case_key: int, *, by: User) -> bool:
-    query = sa.select(passes.c.id).where(
-        passes.c.case_key == case_key, passes.c.user_key == by.user_key, passes.c.kind == "recusal"
-    )
-    return connection.execute(query.limit(1)).first() is not None

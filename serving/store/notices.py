@@ -1,4 +1,7 @@
-"""Notices to both parties (处理结果): written with the decision, editable till sent, void when it is withdrawn."""
+"""Notices to both parties (处理结果): written with the decision, editable till sent, void when it is withdrawn.
+
+Whoever changes a notice holds its case's row: an edit, a sending, a withdrawal and an erasure come one after the other.
+"""
 
 import uuid
 from datetime import datetime
@@ -13,6 +16,7 @@ from serving.desk_records import Notice, NoticeText
 from serving.records import CaseKey, User
 from serving.refusals import ForbiddenError, NoticeSentError, UnknownError
 from serving.store import outbox, trail
+from serving.store.cases import row_of
 from serving.store.decisions import MAY_DECIDE
 from serving.tables import cases, notices
 
@@ -51,13 +55,12 @@ def write(
 
 
 def edit(connection: Connection, key: CaseKey, notice_id: str, text: NoticeText, *, by: User, at: datetime) -> Notice:
-    """Replace the texts of a notice that wasn't sent. Raises UnknownError, ForbiddenError, NoticeSentError."""
+    """Replace the texts of a notice that wasn't sent.
+
+    Raises UnknownError, CaseErasedError, ForbiddenError, NoticeSentError.
+    """
     _changeable(connection, key, notice_id, by=by)
-    connection.execute(
-        notices.update()
-        .where(notices.c.notice_id == notice_id)
-        .values(zh=text.zh, en=text.en, edited_by=by.name, edited_at=at)
-    )
+    _change(connection, notice_id, zh=text.zh, en=text.en, edited_by=by.name, edited_at=at)
     trail.record(
         connection, Action.NOTICE_EDITED, actor=by.name, subject=str(key), at=at, detail={"notice_id": notice_id}
     )
@@ -65,21 +68,24 @@ def edit(connection: Connection, key: CaseKey, notice_id: str, text: NoticeText,
 
 
 def send_now(connection: Connection, key: CaseKey, notice_id: str, *, by: User, at: datetime) -> Notice:
-    """Send a notice without waiting for the undo window. Raises UnknownError, ForbiddenError, NoticeSentError."""
+    """Send a notice without waiting for the undo window.
+
+    Raises UnknownError, CaseErasedError, ForbiddenError, NoticeSentError.
+    """
     _changeable(connection, key, notice_id, by=by)
     _send(connection, notice_id, key=key, actor=by.name, at=at)
     return one(connection, key, notice_id)
 
 
 def send_due(connection: Connection, *, at: datetime, limit: int = 200) -> int:
-    """Send what has waited for its undo window; return how many."""
+    """Send what has waited for its undo window; return how many. Cases that somebody changes just now wait on."""
     query = (
         sa.select(notices.c.notice_id, cases.c.platform, cases.c.case_id)
         .join(cases, cases.c.id == notices.c.case_key)
         .where(notices.c.state == "draft", notices.c.send_after <= at)
         .order_by(notices.c.send_after)
         .limit(limit)
-        .with_for_update(skip_locked=True, of=notices)
+        .with_for_update(skip_locked=True, of=(cases, notices))
     )
     rows = connection.execute(query).all()
     for row in rows:
@@ -89,7 +95,7 @@ def send_due(connection: Connection, *, at: datetime, limit: int = 200) -> int:
 
 
 def void(connection: Connection, decision_id: str) -> None:
-    """Take back the notice of a withdrawn decision, if it hasn't left."""
+    """Take back the notice of a withdrawn decision, if it hasn't left. The caller holds the case's row."""
     connection.execute(
         notices.update().where(notices.c.decision_id == decision_id, notices.c.state == "draft").values(state="void")
     )
@@ -121,12 +127,20 @@ def one(connection: Connection, key: CaseKey, notice_id: str) -> Notice:
 def _changeable(connection: Connection, key: CaseKey, notice_id: str, *, by: User) -> None:
     if by.role not in MAY_DECIDE:
         raise ForbiddenError(f"a notice needs an arbitrator or a lead, not the role {by.role.value}")
+    row_of(connection, key, for_change=True)
     if one(connection, key, notice_id).state != "draft":
         raise NoticeSentError
 
 
+def _change(connection: Connection, notice_id: str, **values: Any) -> None:
+    """Raises NoticeSentError for a notice that was sent or taken back."""
+    draft = notices.update().where(notices.c.notice_id == notice_id, notices.c.state == "draft")
+    if connection.execute(draft.values(values)).rowcount != 1:
+        raise NoticeSentError
+
+
 def _send(connection: Connection, notice_id: str, *, key: CaseKey, actor: str, at: datetime) -> None:
-    connection.execute(notices.update().where(notices.c.notice_id == notice_id).values(state="sent", sent_at=at))
+    _change(connection, notice_id, state="sent", sent_at=at)
     trail.record(connection, Action.NOTICE_SENT, actor=actor, subject=str(key), at=at, detail={"notice_id": notice_id})
     outbox.put(connection, "notice", subject=str(key), body=one(connection, key, notice_id), at=at)
 

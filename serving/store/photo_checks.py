@@ -10,6 +10,7 @@ from models.integrity import IntegrityReport
 from serving.audit import Action
 from serving.records import StoredVersion
 from serving.store import decisions, trail
+from serving.store.cases import is_erased
 from serving.store.database import Database
 from serving.tables import case_photos, case_versions, cases, photo_checks, photos
 
@@ -58,10 +59,15 @@ class PhotoChecks:
         return [(case, photo) for case, photo_id in rows for photo in case.photos if photo.photo_id == photo_id]
 
     def keep(self, version: StoredVersion, report: IntegrityReport, *, by: str) -> None:
-        """Keep the newest report on a version."""
+        """Keep the newest report on a version, none on a case that was erased meanwhile.
+
+        Two that come at once are kept one after the other.
+        """
         at = datetime.now(UTC)
         ours = sa.and_(photo_checks.c.case_key == version.case_key, photo_checks.c.version == version.version)
         with self.database.write() as connection:
+            if is_erased(connection, version.case_key):
+                return
             connection.execute(photo_checks.delete().where(ours))
             connection.execute(
                 photo_checks.insert().values(

@@ -18,6 +18,7 @@ from serving.audit import Action
 from serving.model_records import ShadowState
 from serving.records import CaseStatus, ShadowJob, User
 from serving.store import jobs, outcomes, trail
+from serving.store.cases import is_erased
 from serving.store.database import Database
 from serving.tables import cases, shadow_runs, shadow_suggestions, suggestions
 from serving.tables import jobs as job_table
@@ -133,8 +134,9 @@ class Shadows:
             return _job(found, key, 1, 1)
 
     def keep(self, job: ShadowJob, suggestion: Suggestion) -> None:
-        """Close the job and keep what the challenger said; a second answer of one model is left out.
+        """Close the job and keep what the challenger said.
 
+        A second answer of one model is left out, and so is one on a case that was erased meanwhile.
         Raises LeaseLostError.
         """
         answer = {
@@ -145,8 +147,10 @@ class Shadows:
         }
         said = suggestion.model_dump(mode="json", include={"probabilities", "prediction_set", "abstained"})
         with self.database.alter() as connection:
-            at = datetime.now(UTC)
+            at, erased = datetime.now(UTC), is_erased(connection, job.case_key)
             jobs.finish(connection, job, at=at)
+            if erased:
+                return
             if connection.execute(sa.select(shadow_suggestions.c.id).filter_by(**answer)).first() is None:
                 row = shadow_suggestions.insert().values(**answer, payload=json.dumps(said), created_at=at)
                 connection.execute(row)

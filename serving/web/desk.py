@@ -219,6 +219,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
+    allowed = _allowed(view, person.user, recused=house.store.is_recused(key, by=person.user))
     return {
         **context,
         "typed": typed,
@@ -237,7 +238,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "pack": pack,
         "pack_steps": context["pack_steps"](pack),
         "due": time_left(view.due_at, datetime.now(UTC), t),
-        "may_decide": decides and not held_by_other and view.status.stage is not None and _allowed(view, person.user),
+        "may_decide": decides and not held_by_other and view.status.stage is not None and allowed,
         "held_by_other": view.hold.held_by if view.hold and held_by_other else None,
         "held": view.hold is not None and not held_by_other,
         "decides": decides,
@@ -263,10 +264,10 @@ def _changed(house: House, key: CaseKey, view: CaseView, request: Request) -> Ch
     return changes(old.case, current.case, new_files=arrived)
 
 
-def _allowed(view: CaseView, user: User) -> bool:
+def _allowed(view: CaseView, user: User, *, recused: bool) -> bool:
     """Return whether this person may decide the stage that is due."""
     stage = view.status.stage
-    if stage == Stage.LEAD_REVIEW and user.role != Role.LEAD:
+    if recused or (stage == Stage.LEAD_REVIEW and user.role != Role.LEAD):
         return False
     return stage == Stage.FIRST_REVIEW or all(d.decided_by != user.name for d in _standing(view))
 

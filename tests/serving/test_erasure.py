@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from models.errors import InputError
+from models.integrity import IntegrityReport, ReusedPhoto
 from models.vocabulary import Platform, Ruling
 from serving.api.documents import EXAMPLE_DECISION
 from serving.app import create_app
@@ -22,6 +23,7 @@ from serving.store import copying
 from tests.builders import photo_bytes
 from tests.serving.conftest import headers_of, keyed, user_of
 from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
+from tests.serving.store.overtaking import overtaken
 from tests.serving.used import BUYER, KEY, ONE, OTHER, SECRETS, secret_case, use_everything
 
 
@@ -137,6 +139,35 @@ def test_nothing_more_can_be_done_with_an_erased_case(whole: TestClient, scoring
     }
     assert suggestion is not None
     assert house.store.keep_suggestion(version, suggestion, by="system:late") is False
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("during", [False, True])
+def test_a_look_at_the_photos_that_an_erasure_overtakes_writes_nothing_back(
+    whole: TestClient, scoring_house: House, tmp_path: Path, during: bool
+) -> None:
+    house = scoring_house
+    version = house.store.version(KEY)
+    other = ReusedPhoto(
+        ref="photo-secret", other_platform="taobao", other_case_id="TB-2026-000123", other_ref="p1", same_buyer=False,
+        same_seller=True, overlap=1, mirrored=False,
+    )  # fmt: skip
+    report = IntegrityReport(findings=(other,), checked=("reused_photo",))
+
+    def erase() -> None:
+        house.eraser().erase(Target(*KEY), by="test-lead", reason="asked")
+
+    def keep() -> None:
+        house.store.photo_checks.keep(version, report, by="system:late")
+
+    if during:
+        assert overtaken(house, erase, keep, at="UPDATE cases") == (None, None)
+    else:
+        erase()
+        keep()
+    assert house.store.photo_checks.report_on(version) is None
+    assert [entry for entry in house.store.audit_trail() if entry.actor == "system:late"] == []
+    assert held(house, tmp_path) == {}
 
 
 def test_a_worker_that_scored_an_erased_case_finds_its_lease_lost(scoring_house: House) -> None:

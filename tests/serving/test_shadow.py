@@ -1,10 +1,12 @@
 """A challenger in shadow: asked about new cases only, seen on none, and nobody's trouble but its own."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from models.case_file import CaseFile
@@ -18,10 +20,13 @@ from serving.app import create_app
 from serving.case_files import read_case_file
 from serving.house import House, build_house
 from serving.records import CaseKey, Role
+from serving.refusals import LeaseLostError
 from serving.settings import Settings
 from serving.shadow import ShadowWorker
+from serving.tables import shadow_suggestions
 from tests.registries import load
 from tests.serving.conftest import headers_of, on_both_databases, user_of
+from tests.serving.store.overtaking import overtaken
 from tests.suggesters import build_suggester
 
 SHADOW = "/api/v1/models/shadow"
@@ -124,6 +129,41 @@ def test_an_erased_case_leaves_nothing_of_the_shadow(
     assert worked(shadow) == 1
     blind_house.store.erasures.erase(key, by="system:test", reason="asked for", under_way_too=True)
     assert blind_house.models.shadow().agreement.n == 0
+    assert worked(shadow) == 0
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("during", [False, True])
+def test_what_the_challenger_said_of_a_case_that_was_erased_meanwhile_is_not_kept(
+    blind_house: House, shadow: ShadowWorker, registry: ModelRegistry, during: bool
+) -> None:
+    store = blind_house.store
+    store.shadows.switch(on=True, by=user_of(blind_house, Role.LEAD))
+    key = take_in(blind_house, "TB-1")
+    challenger = registry.numbered(2).model_version
+    job = store.shadows.take(
+        number=2, model_version=challenger, since=datetime.min.replace(tzinfo=UTC), after=0, worker="w", lease_s=60
+    )
+    said = store.newest_suggestion(store.version(key))
+    assert job is not None
+    assert said is not None
+
+    def erase() -> None:
+        store.erasures.erase(key, by="system:test", reason="asked for", under_way_too=True)
+
+    def keep() -> None:
+        store.shadows.keep(job, said.model_copy(update={"model_version": challenger}))
+
+    if during:
+        overtaken(blind_house, erase, keep, at="UPDATE cases")
+    else:
+        erase()
+        keep()
+    with store.database.read() as connection:
+        assert connection.execute(sa.select(shadow_suggestions)).all() == []
+    assert store.shadows.pairs(challenger, champion_version=None) == []
+    with pytest.raises(LeaseLostError):
+        keep()
     assert worked(shadow) == 0
 
 

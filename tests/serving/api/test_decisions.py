@@ -8,14 +8,22 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from models.vocabulary import Platform, Stage
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION, EXAMPLE_EVIDENCE
 from serving.house import House
-from serving.records import Role
+from serving.records import CaseKey, CaseStatus, Role
+from tests.serving.api.test_desk import take_in
 from tests.serving.conftest import Headers, headers_of, keyed
 
 CASES = "/api/v1/cases"
 ONE = f"{CASES}/taobao/TB-2026-000123"
 DECISION = f"{ONE}/decision"
+DEAR = {"paid_minor": 900_000}
+ASK: dict[str, Any] = {
+    "ruling": "request_evidence",
+    "remedy": None,
+    "request": {"party": "seller", "what": "packing_record", "text": {"zh": "请提交发货记录", "en": "File it"}},
+}
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +31,13 @@ def _case(client: TestClient, service: Headers) -> None:
     client.post(CASES, json=EXAMPLE_CASE, headers=service)
 
 
-def decide(client: TestClient, headers: Headers, **draft: Any) -> Any:
-    return client.post(DECISION, json={**EXAMPLE_DECISION, **draft}, headers=keyed(headers))
+def decide(client: TestClient, headers: Headers, *, one: str = ONE, **draft: Any) -> Any:
+    return client.post(f"{one}/decision", json={**EXAMPLE_DECISION, **draft}, headers=keyed(headers))
+
+
+def appeal(client: TestClient, house: House, one: str) -> None:
+    filed = {"filed_by": "seller", "reason": "有发货视频"}
+    assert client.post(f"{one}/appeal", json=filed, headers=headers_of(house, Role.SERVICE)).status_code == 201
 
 
 def test_a_decision_keeps_who_what_and_on_which_evidence(client: TestClient, arbitrator: Headers) -> None:
@@ -140,20 +153,84 @@ def test_only_the_person_or_a_lead_withdraws(client: TestClient, house: House, a
     assert client.post(f"{DECISION}/withdraw", json={}, headers=lead).status_code == 201
 
 
-def test_the_later_stages_stand_on_the_first(client: TestClient, house: House, arbitrator: Headers) -> None:
-    lead = headers_of(house, Role.LEAD)
-    assert decide(client, lead, stage="lead_review").status_code == 409
-    decide(client, arbitrator)
-    assert decide(client, arbitrator, stage="lead_review").status_code == 403
-    assert decide(client, lead, stage="lead_review").status_code == 201
-    assert client.post(f"{DECISION}/withdraw", json={}, headers=lead).status_code == 409
+def test_the_later_stages_stand_on_the_first(client: TestClient, house: House, service: Headers) -> None:
+    one = take_in(client, service, "TB-dear", order=DEAR)
+    arbitrator, lead = headers_of(house, Role.ARBITRATOR), headers_of(house, Role.LEAD)
+    assert decide(client, lead, one=one, stage="lead_review").status_code == 409
+    decide(client, arbitrator, one=one)
+    assert decide(client, arbitrator, one=one, stage="lead_review").status_code == 403
+    assert decide(client, lead, one=one, stage="lead_review").status_code == 201
+    assert client.post(f"{one}/decision/withdraw", json={}, headers=lead).status_code == 409
 
 
 def test_an_appeal_goes_to_somebody_else(client: TestClient, house: House, arbitrator: Headers) -> None:
     decide(client, arbitrator)
+    appeal(client, house, ONE)
     assert decide(client, arbitrator, stage="appeal").status_code == 403
     other = headers_of(house, Role.ARBITRATOR, name="somebody else")
     assert decide(client, other, stage="appeal", ruling="dismiss").status_code == 201
+
+
+def test_an_appeal_that_nobody_filed_is_not_decided(client: TestClient, house: House, arbitrator: Headers) -> None:
+    decide(client, arbitrator)
+    other = headers_of(house, Role.ARBITRATOR, name="somebody else")
+    refused = decide(client, other, stage="appeal", ruling="dismiss")
+    assert (refused.status_code, refused.json()["type"]) == (409, "urn:evidence-review:problem:conflict")
+    view = client.get(ONE, headers=other).json()
+    assert (view["status"], len(view["decisions"])) == ("decided", 1)
+
+
+def bring_to(client: TestClient, house: House, status: CaseStatus, asked_in: Stage | None) -> str:
+    """Take a case in and bring it to a status; return its address. asked_in : the stage that asks for evidence"""
+    reviewed = status == CaseStatus.AWAITING_LEAD or asked_in == Stage.LEAD_REVIEW
+    one = take_in(client, headers_of(house, Role.SERVICE), "TB-there", order=DEAR if reviewed else {})
+    first, second = headers_of(house, Role.ARBITRATOR, name="first"), headers_of(house, Role.LEAD, name="second")
+    if asked_in == Stage.FIRST_REVIEW:
+        decide(client, first, one=one, **ASK)
+    elif status != CaseStatus.OPEN:
+        decide(client, first, one=one)
+    if status == CaseStatus.APPEALED or asked_in == Stage.APPEAL:
+        appeal(client, house, one)
+    if asked_in in (Stage.LEAD_REVIEW, Stage.APPEAL):
+        decide(client, second, one=one, stage=asked_in.value, **ASK)
+    if status == CaseStatus.ERASED:
+        key = CaseKey(Platform.TAOBAO, "TB-there")
+        erased = house.store.erasures.erase(key, by="system:test", reason="asked", under_way_too=True)
+        one = f"{CASES}/taobao/{erased.stand_in}"
+    assert client.get(one, headers=first).json()["status"] == status
+    return one
+
+
+@pytest.mark.parametrize(
+    ("status", "asked_in"),
+    [(status, None) for status in CaseStatus if status != CaseStatus.AWAITING_EVIDENCE]
+    + [(CaseStatus.AWAITING_EVIDENCE, stage) for stage in Stage],
+)
+def test_a_decision_is_made_only_in_the_stage_that_the_case_waits_for(
+    client: TestClient, house: House, status: CaseStatus, asked_in: Stage | None
+) -> None:
+    one = bring_to(client, house, status, asked_in)
+    lead = headers_of(house, Role.LEAD)
+    before = client.get(one, headers=lead).json()["decisions"]
+    for stage in Stage:
+        if stage != status.stage:
+            assert decide(client, lead, one=one, stage=stage.value).status_code == 409, stage
+    view = client.get(one, headers=lead).json()
+    assert (view["status"], view["decisions"]) == (status, before)
+    if status.stage is not None:
+        assert decide(client, lead, one=one, stage=status.stage.value).status_code == 201
+
+
+def test_a_review_and_an_appeal_wait_again_once_the_evidence_they_asked_for_is_there(
+    client: TestClient, house: House, service: Headers
+) -> None:
+    one = bring_to(client, house, CaseStatus.AWAITING_EVIDENCE, Stage.APPEAL)
+    client.post(f"{one}/evidence", json=EXAMPLE_EVIDENCE, headers=service)
+    lead = headers_of(house, Role.LEAD)
+    assert client.get(one, headers=lead).json()["status"] == "appealed"
+    assert decide(client, lead, one=one).status_code == 409
+    assert decide(client, lead, one=one, stage="lead_review").status_code == 409
+    assert decide(client, lead, one=one, stage="appeal").status_code == 201
 
 
 def test_a_decided_case_takes_no_more_evidence(client: TestClient, arbitrator: Headers, service: Headers) -> None:

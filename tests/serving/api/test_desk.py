@@ -93,6 +93,36 @@ def test_whoever_skips_or_recuses_isnt_offered_the_case(client: TestClient, hous
     assert client.post(NEXT, headers=other).json()["case"]["case_id"] == "TB-2"
 
 
+def test_whoever_recused_themself_decides_in_no_stage(client: TestClient, house: House, service: Headers) -> None:
+    one = take_in(client, service, "TB-1")
+    me, other = person(house, "me", Role.LEAD), person(house, "other")
+    client.post(f"{one}/recusal", json={"reason": "认识卖家"}, headers=me)
+    refused = decide(client, one, me)
+    assert (refused.status_code, refused.json()["detail"]) == (403, "you recused yourself from this case")
+    assert decide(client, one, other).status_code == 201
+    client.post(f"{one}/appeal", json={"filed_by": "seller", "reason": "有发货视频"}, headers=service)
+    assert decide(client, one, me, stage="appeal").status_code == 403
+    view = client.get(one, headers=other).json()
+    assert (view["status"], len(view["decisions"])) == ("appealed", 1)
+
+
+def test_the_page_offers_no_decision_to_whoever_recused_themself(
+    client: TestClient, house: House, service: Headers
+) -> None:
+    one = take_in(client, service, "TB-1")
+    page, me = "/cases/taobao/TB-1", person(house, "me")
+    assert '<button name="ruling"' in client.get(page, headers=me).text
+    client.post(f"{one}/recusal", json={"reason": "认识卖家"}, headers=me)
+    offered = client.get(page, headers=me).text
+    assert ('<button name="ruling"' in offered, f'action="{page}/hold"' in offered) == (False, False)
+    assert '<button name="ruling"' in client.get(page, headers=person(house, "other")).text
+    pressed = client.post(
+        f"{page}/decision", data={"version": "1", "ruling": "dismiss", "reason": "burden"}, headers=me
+    )
+    assert pressed.status_code == 403
+    assert client.get(one, headers=me).json()["decisions"] == []
+
+
 def test_a_dear_case_waits_for_another_persons_review(client: TestClient, house: House, service: Headers) -> None:
     one = take_in(client, service, "TB-1", order={"paid_minor": 900_000})
     lead = person(house, "lead", Role.LEAD)

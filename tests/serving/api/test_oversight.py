@@ -26,7 +26,7 @@ def lead_of(house: House) -> Headers:
 
 
 def test_blind_decisions_tell_the_person_alone_and_shown_ones_the_person_with_the_machine(settings: Settings) -> None:
-    house = build_house(settings.model_copy(update={"blind_share": 1.0}), build_suggester())
+    house = build_house(settings.model_copy(update={"blind_share": 1.0, "four_eyes_minor": 1}), build_suggester())
     client = TestClient(create_app(settings, house=house))
     intake, me = person(house, "intake", Role.SERVICE), person(house, "me")
     lead = person(house, "lead", Role.LEAD)
