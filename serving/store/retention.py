@@ -55,7 +55,7 @@ class Ageing:
         since = sa.func.coalesce(applied.scalar_subquery(), 0)
         query = sa.select(audit_events.c.at).where(audit_events.c.place >= since).order_by(audit_events.c.place)
         with self.database.read() as connection:
-            times = connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(query).scalars()
+            times = connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME}).scalars()
             return max(pairwise(chain(times, [until])), key=lambda pair: abs(pair[1] - pair[0]), default=None)
 
     def cases(self, *, before: datetime, with_photos: bool = False) -> list[CaseKey]:
