@@ -59,6 +59,7 @@ class Action(StrEnum):
     RETRAINING_ASKED = "retraining_asked"
     RETRAINING_STARTED = "retraining_started"
     RETRAINING_CANCELLED = "retraining_cancelled"
+    RETRAINING_PUT_BACK = "retraining_put_back"
     RETRAINING_ENDED = "retraining_ended"
     SHADOW_ON = "shadow_on"
     SHADOW_OFF = "shadow_off"

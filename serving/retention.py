@@ -89,7 +89,7 @@ class Retention:
             if job.created_at < now - timedelta(days=days or 0) and job.is_ended:
                 n += 1
                 if not dry_run:
-                    self.backlogs.remove(job.job_id)
+                    self.eraser.remove_backlog(job.job_id, by=_ACTOR)
         yield Passed("backlogs", days, n)
 
     def _photos(self, now: datetime, dry_run: bool) -> Iterator[Passed]:

@@ -96,6 +96,10 @@ class Ageing:
             )
             for _, old in _old_entries(kind, before):
                 n_dropped += _erase_entries(connection, old, kind=kind, by=by)
+            if n_dropped:
+                detail: trail.Detail = {"kind": kind, "n": n_dropped}
+                at = datetime.now(UTC)
+                trail.record(connection, Action.RETENTION_APPLIED, actor=by, subject="retention", at=at, detail=detail)
             return n_dropped
 
 

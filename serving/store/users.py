@@ -196,7 +196,7 @@ def add_link(
 
 
 def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: LinkKind) -> User | None:
-    """Spend a one-time link; None when it is unknown, of another kind, spent or expired."""
+    """Spend a one-time link; None when it is unknown, of another kind, spent, expired or its user was shut out."""
     spent = connection.execute(
         sign_in_links.update()
         .where(
@@ -204,6 +204,7 @@ def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: Lin
             sign_in_links.c.kind == kind,
             sign_in_links.c.used_at.is_(None),
             sign_in_links.c.expires_at > at,
+            sign_in_links.c.user_key.in_(sa.select(users.c.id).where(users.c.disabled_at.is_(None))),
         )
         .values(used_at=at)
     )
@@ -212,7 +213,6 @@ def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: Lin
     query = (
         sa.select(*_COLUMNS)
         .join(sign_in_links, sign_in_links.c.user_key == users.c.id)
-        .where(sign_in_links.c.token_hash == token_hash, users.c.disabled_at.is_(None))
+        .where(sign_in_links.c.token_hash == token_hash)
     )
-    row = connection.execute(query).first()
-    return _user(row) if row is not None else None
+    return _user(connection.execute(query).one())
