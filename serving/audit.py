@@ -83,6 +83,7 @@ class Action(StrEnum):
     PHOTOS_REMOVED = "photos_removed"
     OUTCOMES_REVOKED = "outcomes_revoked"
     RETENTION_APPLIED = "retention_applied"
+    RESTORED = "restored"
 
 
 class AuditEvent(Frozen):

@@ -111,7 +111,7 @@ def verify(connection: Connection, *, heads: Sequence[AuditHead] = ()) -> Verifi
 def _links(connection: Connection) -> Iterator[Link]:
     columns = [audit_events.c[name] for name in Link.__dataclass_fields__]
     query = sa.select(*columns).order_by(audit_events.c.place)
-    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME}):
         yield Link(*row)
 
 

@@ -126,6 +126,14 @@ def end_session(connection: Connection, token_hash: str, *, at: datetime) -> Non
     connection.execute(sessions.update().where(sessions.c.token_hash == token_hash).values(ended_at=at))
 
 
+def end_ways_in(connection: Connection, *, at: datetime) -> tuple[int, int]:
+    """End every session and spend every one-time link; return how many of each were good until then."""
+    open_sessions = sessions.update().where(sessions.c.ended_at.is_(None), sessions.c.expires_at > at)
+    unused_links = sign_in_links.update().where(sign_in_links.c.used_at.is_(None), sign_in_links.c.expires_at > at)
+    n_sessions = connection.execute(open_sessions.values(ended_at=at)).rowcount
+    return n_sessions, connection.execute(unused_links.values(used_at=at)).rowcount
+
+
 def add_token(
     connection: Connection,
     user: User,
