@@ -1,10 +1,11 @@
 """What is worth a line in the audit trail, and how its lines are chained so that tampering shows.
 
 Every change of state is one entry, written in the transaction that makes the change (`serving.store.trail`).
-Details hold ids, digests and numbers; never message texts or names of buyers. The chain holds a salted digest of who,
-what on and the details, not these themselves: once they are erased and the salt with them, the digest says nothing and
-the chain still verifies. A chain alone can't show that its end was cut off or that all of it was written anew: that
-takes a head exported before (`serving.audit_heads`). Knows no database.
+Details hold ids, digests and numbers; never message texts or names of buyers. What a decision or a correction says
+beyond them, they hold a digest of (`serving.store.payloads`). The chain holds a salted digest of who, what on and the
+details, not these themselves: once they are erased and the salt with them, the digest says nothing and the chain still
+verifies. A chain alone can't show that its end was cut off or that all of it was written anew: that takes a head
+exported before (`serving.audit_heads`). Knows no database.
 """
 
 import hashlib
@@ -58,6 +59,7 @@ class Action(StrEnum):
     RETRAINING_ASKED = "retraining_asked"
     RETRAINING_STARTED = "retraining_started"
     RETRAINING_CANCELLED = "retraining_cancelled"
+    RETRAINING_PUT_BACK = "retraining_put_back"
     RETRAINING_ENDED = "retraining_ended"
     SHADOW_ON = "shadow_on"
     SHADOW_OFF = "shadow_off"
@@ -82,6 +84,7 @@ class Action(StrEnum):
     PHOTOS_REMOVED = "photos_removed"
     OUTCOMES_REVOKED = "outcomes_revoked"
     RETENTION_APPLIED = "retention_applied"
+    RESTORED = "restored"
 
 
 class AuditEvent(Frozen):

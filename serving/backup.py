@@ -1,7 +1,8 @@
 """Backup and restore: the whole database and every photo in a folder, checked on the way out and on the way in.
 
 The database is read in one transaction while the service runs. A backup of SQLite restores into PostgreSQL and the
-other way, and into a newer schema. It holds personal data and password hashes: keep it as you keep the database.
+other way, and into a newer schema. It holds personal data and password hashes: keep it as you keep the database. What
+was revoked since it was made comes back with it, save sessions and one-time links: a restore ends those.
 """
 
 import hashlib
@@ -14,14 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import AwareDatetime, Field, ValidationError
+from sqlalchemy import Connection
 
 from models.domain import Frozen
 from models.errors import InputError
-from serving.audit import AuditHead, Broken
+from serving.audit import Action, AuditHead, Broken
 from serving.migration import current_revision
 from serving.photo_store import PhotoStore
 from serving.refusals import PhotoCorruptError, StorageError
-from serving.store import Store, copying, trail
+from serving.store import Store, copying, trail, users
 from serving.store.copying import Row
 
 _MANIFEST = "manifest.json"
@@ -33,21 +35,24 @@ class TableFile(Frozen):
 
 
 class Manifest(Frozen):
-    """revision : of the schema; head : where the audit trail ended; photos : their digests"""
+    """revision : of the schema; head : where the audit trail ended; photos : their digests
+
+    lost : digests of photos on file whose bytes were altered or gone when the backup was made
+    """
 
     schema_version: int = Field(1, ge=1, le=1)
     created_at: AwareDatetime
     revision: str
     tables: dict[str, TableFile]
     photos: tuple[str, ...]
+    lost: tuple[str, ...] = ()
     head: AuditHead
 
 
 def write_backup(store: Store, photos: PhotoStore, folder: Path) -> Manifest:
-    """Write a backup to `folder`, which appears whole or not at all.
+    """Write a backup to `folder`, which appears whole or not at all. Lost photos are named and left out.
 
-    Raises InputError when it exists, StorageError when it can't be written, PhotoCorruptError when a stored photo's
-    bytes are altered or gone.
+    Raises InputError when it exists, StorageError when it can't be written.
     """
     if folder.exists():
         raise InputError("exists; a backup never overwrites", field=str(folder))
@@ -65,9 +70,11 @@ def write_backup(store: Store, photos: PhotoStore, folder: Path) -> Manifest:
     return manifest
 
 
-def restore_backup(folder: Path, store: Store, photos: PhotoStore) -> Manifest:
+def restore_backup(folder: Path, store: Store, photos: PhotoStore, *, by: str = "system:restore") -> Manifest:
     """Fill an empty database and the photo folder from a backup, all or nothing of the database.
 
+    Every session and unused link ends, for one that was ended since the backup would be good again.
+    by : who restores, for the audit trail
     Raises InputError on a backup that is incomplete or altered, or a database that isn't empty.
     """
     manifest = _verified(folder)
@@ -86,7 +93,23 @@ def restore_backup(folder: Path, store: Store, photos: PhotoStore) -> Manifest:
         found = trail.verify(connection, heads=[manifest.head] if manifest.head.place else [])
         if isinstance(found, Broken):
             raise InputError(f"the audit trail doesn't verify: {found.what}", field=str(folder))
+        _begin_anew(connection, manifest, by=by)
     return manifest
+
+
+def _begin_anew(connection: Connection, manifest: Manifest, *, by: str) -> None:
+    at = datetime.now(UTC)
+    n_sessions, n_links = users.end_ways_in(connection, at=at)
+    detail: trail.Detail = {
+        "made_at": manifest.created_at.isoformat(),
+        "place": manifest.head.place,
+        "digest": manifest.head.digest,
+        "n_sessions_ended": n_sessions,
+        "n_links_ended": n_links,
+        "n_photos_lost": len(manifest.lost),
+    }
+    trail.record(connection, Action.RESTORED, actor=by, subject="backup", at=at, detail=detail)
+    trail.seal(connection)
 
 
 def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
@@ -94,6 +117,7 @@ def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
     (draft / "photos").mkdir()
     tables, digests = {}, []
     with store.database.read() as connection:
+        made_at = datetime.now(UTC)
         for name in copying.table_names():
             sums, n_rows = hashlib.sha256(), 0
             with _table_path(draft, name).open("wb") as file:
@@ -108,13 +132,20 @@ def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
                 os.fsync(file.fileno())
             tables[name] = TableFile(n_rows=n_rows, sha256=sums.hexdigest())
         head, revision = trail.head(connection), current_revision(connection) or ""
+    kept, lost = [], []
     for digest in digests:
-        with _photo_path(draft, digest).open("wb") as file:
-            file.write(photos.get(digest))
+        try:
+            path, data = _photo_path(draft, digest), photos.get(digest)
+        except PhotoCorruptError:
+            lost.append(digest)
+            continue
+        with path.open("wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
+        kept.append(digest)
     manifest = Manifest(
-        created_at=datetime.now(UTC), revision=revision, tables=tables, photos=tuple(digests), head=head
+        created_at=made_at, revision=revision, tables=tables, photos=tuple(kept), lost=tuple(lost), head=head
     )
     with (draft / _MANIFEST).open("w", encoding="utf-8") as text:
         text.write(manifest.model_dump_json(indent=1))

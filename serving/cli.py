@@ -20,7 +20,7 @@ from serving.cli_backup import backup, restore
 from serving.cli_drift import drift
 from serving.cli_erasure import erase, retention
 from serving.cli_import import importing
-from serving.cli_wiring import BAD_INPUT, console, errors, open_house, read_settings, reported, stop
+from serving.cli_wiring import BAD_INPUT, console, errors, open_house, operator, read_settings, reported, stop
 
 if TYPE_CHECKING:
     from models.privacy import Sealer
@@ -149,7 +149,7 @@ def export_outcomes(
                 house.store,
                 house.photo_intake,
                 out or house.settings.outcomes_dir,
-                by="system:cli",
+                by=operator(),
                 since=_moment(since, "--since"),
                 until=_moment(until, "--until"),
                 sealer=_sealer(house.settings) if reversible else None,
@@ -192,7 +192,7 @@ def add_user(
             raise InputError(f"must be one of {', '.join(Role)}", field="--role")
         secret = typer.prompt("Password", hide_input=True, confirmation_prompt=True) if password else None
         user = open_house().gatekeeper.add_user(
-            name, role=Role(role), password=secret, queues=tuple(map(_queue, queue or ())), by="system:cli"
+            name, role=Role(role), password=secret, queues=tuple(map(_queue, queue or ())), by=operator()
         )
         console.print(f"added {user.name} ({user.role.value})", markup=False)
 
@@ -229,7 +229,7 @@ def make_token(
         house = open_house()
         user = house.store.accounts.named(name)
         if revoke:
-            n_revoked = house.store.accounts.revoke_tokens(user, label=label, by="system:cli")
+            n_revoked = house.store.accounts.revoke_tokens(user, label=label, by=operator())
             if n_revoked == 0:
                 known = ", ".join(house.store.accounts.token_labels(user)) or "none"
                 raise InputError(f"{name} has no token of that label; there are: {known}", field="--label")
@@ -238,7 +238,7 @@ def make_token(
             token = house.gatekeeper.make_token(
                 user,
                 label=label,
-                by="system:cli",
+                by=operator(),
                 scopes=frozenset(map(Scope, scope)) if scope else None,
                 expires_at=datetime.now(UTC) + timedelta(days=days) if days else None,
             )
@@ -250,7 +250,7 @@ def make_link(name: UserName, host: Host = None, port: Port = None) -> None:
     """Make a one-time sign-in link and print it."""
     with reported():
         house = open_house()
-        link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli")
+        link = house.gatekeeper.make_link(house.store.accounts.named(name), by=operator())
         console.print(_link(house.settings, link, host, port), markup=False, soft_wrap=True)
 
 
@@ -259,7 +259,7 @@ def make_set_up_link(name: UserName, host: Host = None, port: Port = None) -> No
     """Make a one-time link to choose a password with, and print it."""
     with reported():
         house = open_house()
-        link = house.gatekeeper.make_link(house.store.accounts.named(name), by="system:cli", kind="set_up")
+        link = house.gatekeeper.make_link(house.store.accounts.named(name), by=operator(), kind="set_up")
         console.print(_link(house.settings, link, host, port, page="set-up"), markup=False, soft_wrap=True)
 
 
@@ -267,7 +267,7 @@ def make_set_up_link(name: UserName, host: Host = None, port: Port = None) -> No
 def disable_user(name: UserName) -> None:
     """Shut a user out at once, with every session and token."""
     with reported():
-        open_house().store.accounts.disable(name, by="system:cli")
+        open_house().store.accounts.disable(name, by=operator())
         console.print(f"disabled {name}", markup=False)
 
 

@@ -40,7 +40,7 @@ def erase(
 def retention(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     after_a_pause: Annotated[
-        bool, typer.Option("--after-a-pause", help="The clock is right though nothing happened here for 30 days.")
+        bool, typer.Option("--after-a-pause", help="The clock is right, and was, though nothing happened for 30 days.")
     ] = False,
 ) -> None:
     """Let go of everything that was kept for its time (settings `keep_…_days`). Meant to be run every day."""

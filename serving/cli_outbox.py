@@ -2,7 +2,7 @@
 
 import typer
 
-from serving.cli_wiring import console, open_house, reported
+from serving.cli_wiring import console, open_house, operator, reported
 
 commands = typer.Typer(help="Messages on their way to the webhook.", no_args_is_help=True)
 
@@ -19,6 +19,4 @@ def status() -> None:
 def retry() -> None:
     """Let every message that was given up wait for delivery again."""
     with reported():
-        console.print(
-            f"{open_house().store.outbox.try_failed_again(by='system:cli')} will be tried again", markup=False
-        )
+        console.print(f"{open_house().store.outbox.try_failed_again(by=operator())} will be tried again", markup=False)

@@ -1,5 +1,6 @@
 """What every command of `evidence-review` shares: the settings, the parts wired from them, and how errors are told."""
 
+import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NoReturn
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from serving.settings import Settings
 
 BAD_INPUT = 2
+_LONGEST_NAME = 100
 console = Console()
 errors = Console(stderr=True)
 
@@ -28,6 +30,15 @@ def read_settings() -> "Settings":
     except ValidationError as error:
         problems = [(PREFIX + "_".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
         raise CaseFormatError(problems, source="settings") from error
+
+
+def operator() -> str:
+    """Return who runs this command, for the audit trail: `system:cli:` and the operating system's user."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = "unknown"
+    return f"system:cli:{name[:_LONGEST_NAME]}"
 
 
 def open_house() -> "House":

@@ -7,6 +7,7 @@ Knows no periods.
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,6 +22,7 @@ from serving.refusals import UnknownError
 from serving.reissue import Revoked, reissue
 from serving.store import Store
 from serving.store.erasure import Side
+from serving.store.trail import Detail
 
 Row = Mapping[str, Any]
 _LONGEST_REASON = 300
@@ -145,10 +147,7 @@ class Eraser:
             return key in known or (key not in done.left and also(row))
 
         self._drop_backlogs(done, is_erased, by=by)
-        done.revoked = reissue(self.outcomes_dir, is_erased=is_erased)
-        for revoked in done.revoked:
-            detail = {"replaced_by": revoked.replaced_by}
-            self.store.note(Action.OUTCOMES_REVOKED, actor=by, subject=f"export:{revoked.name}", detail={**detail})
+        done.revoked = reissue(self.outcomes_dir, is_erased=is_erased, note=partial(self._note_revoked, by=by))
         said = mask(reason.strip())[:_LONGEST_REASON]
         for key in over:
             self.store.erasures.erase(key, by=by, reason=said, delivering=self.delivering, under_way_too=under_way_too)
@@ -169,12 +168,22 @@ class Eraser:
             if not any(_holds(line, is_erased) for line in self.backlogs.lines(job.job_id)):
                 continue
             try:
-                self.backlogs.remove(job.job_id)
+                self.remove_backlog(job.job_id, by=by)
             except BacklogJobUnderWayError:
                 done.jobs_left.append(job.job_id)
             else:
                 done.jobs.append(job.job_id)
-                self.store.note(Action.BACKLOG_REMOVED, actor=by, subject=f"backlog:{job.job_id}", detail={})
+
+    def remove_backlog(self, job_id: str, *, by: str) -> None:
+        """Remove a backlog, entered first: one cut off in between is known of. Raises BacklogJobUnderWayError."""
+        if self.backlogs.find(job_id).state == "running":
+            raise BacklogJobUnderWayError(job_id)
+        self.store.note(Action.BACKLOG_REMOVED, actor=by, subject=f"backlog:{job_id}", detail={})
+        self.backlogs.remove(job_id)
+
+    def _note_revoked(self, revoked: Revoked, *, by: str) -> None:
+        detail: Detail = {"replaced_by": revoked.replaced_by}
+        self.store.note(Action.OUTCOMES_REVOKED, actor=by, subject=f"export:{revoked.name}", detail=detail)
 
 
 def _holds(line: bytes, is_erased: Callable[[Row], bool]) -> bool:

@@ -27,9 +27,12 @@ class Revoked:
     replaced_by: str | None
 
 
-def reissue(directory: Path, *, is_erased: Callable[[Row], bool]) -> list[Revoked]:
+def reissue(
+    directory: Path, *, is_erased: Callable[[Row], bool], note: Callable[[Revoked], None] = lambda _: None
+) -> list[Revoked]:
     """Revoke every snapshot in `directory` that holds a case to be erased. The rest of it gets a new name.
 
+    note : told of each before it is revoked, so that one cut off in between is known of
     A snapshot whose rows can't be read is revoked without another in its place. Raises StorageError.
     """
     revoked = []
@@ -45,11 +48,12 @@ def reissue(directory: Path, *, is_erased: Callable[[Row], bool]) -> list[Revoke
                 new = _write_rest(folder, [row for row in rows if _key(row) not in gone], gone)
             except (ValueError, KeyError, TypeError):
                 new = None
+            revoked.append(Revoked(folder.name, new))
+            note(revoked[-1])
             revoke(folder.name, directory, replaced_by=new)
             remove_folder(folder)
         except OSError as error:
             raise StorageError(f"{folder} can't be written anew: {error.strerror}") from error
-        revoked.append(Revoked(folder.name, new))
     return revoked
 
 

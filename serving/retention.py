@@ -21,14 +21,17 @@ _ROWS: tuple[RowKind, ...] = ("messages", "requests", "sign_ins")
 
 
 class ClockDoubtedError(RefusalError):
-    """A clock that ran ahead would let go of everything; so would one that is right after a long pause."""
+    """A clock that ran ahead would let go of everything; so would one that is right after a long pause.
 
-    def __init__(self, *, now: datetime, last: datetime) -> None:
+    before, after : what the clock said of two things that followed each other, the run itself perhaps the second
+    """
+
+    def __init__(self, *, before: datetime, after: datetime) -> None:
         super().__init__(
-            f"the clock says {now:%Y-%m-%d}, and the last thing that happened here was on {last:%Y-%m-%d}; "
-            "if the clock is right, say --after-a-pause"
+            f"the clock went from {before:%Y-%m-%d} to {after:%Y-%m-%d} and nothing happened here in between; "
+            "if the clock is right and was right then, say --after-a-pause"
         )
-        self.now, self.last = now, last
+        self.before, self.after = before, after
 
 
 @dataclass(frozen=True)
@@ -51,19 +54,24 @@ class Retention:
     def apply(self, *, dry_run: bool = False, after_a_pause: bool = False) -> list[Passed]:
         """Let go of what is past its time and say what that was; with `dry_run`, only say it.
 
-        after_a_pause : nothing happened here for long and the clock is right all the same
+        after_a_pause : nothing happened here for long, now or earlier, and the clock is right all the same
         Raises ClockDoubtedError, StorageError.
         """
         now = datetime.now(UTC)
-        last = self.store.ageing.last_event_at()
-        if last is not None and now - last > _LONGEST_PAUSE and not (dry_run or after_a_pause):
-            raise ClockDoubtedError(now=now, last=last)
+        if not (dry_run or after_a_pause):
+            self._check_clock(now)
         found = [*self._rows(now, dry_run), *self._backlogs(now, dry_run), *self._photos(now, dry_run)]
         found += self._cases(now, dry_run)
-        if not dry_run and any(passed.n for passed in found):
+        if not dry_run and (after_a_pause or any(passed.n for passed in found)):
             detail: dict[str, str | int | float | bool | None] = {passed.kind: passed.n for passed in found}
             self.store.note(Action.RETENTION_APPLIED, actor=_ACTOR, subject="retention", detail=detail)
         return found
+
+    def _check_clock(self, now: datetime) -> None:
+        """One entry made under a wrong clock would look like life, so every step of the trail is looked at."""
+        pause = self.store.ageing.longest_pause(until=now)
+        if pause is not None and abs(pause[1] - pause[0]) > _LONGEST_PAUSE:
+            raise ClockDoubtedError(before=pause[0], after=pause[1])
 
     def _rows(self, now: datetime, dry_run: bool) -> Iterator[Passed]:
         for kind in _ROWS:
@@ -81,7 +89,7 @@ class Retention:
             if job.created_at < now - timedelta(days=days or 0) and job.is_ended:
                 n += 1
                 if not dry_run:
-                    self.backlogs.remove(job.job_id)
+                    self.eraser.remove_backlog(job.job_id, by=_ACTOR)
         yield Passed("backlogs", days, n)
 
     def _photos(self, now: datetime, dry_run: bool) -> Iterator[Passed]:

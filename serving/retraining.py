@@ -100,7 +100,7 @@ class RetrainingRunner(Loop):
             raise
         if not finished:
             stop(process)
-            self.retrainings.put_back(job)
+            self.retrainings.put_back(job, worker=self.name)
             return
         listener.join(STOP_S)
         failed = process.returncode != 0

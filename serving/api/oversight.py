@@ -13,6 +13,7 @@ from models.domain import Frozen, Identifier
 from models.privacy import masked_decision
 from models.vocabulary import Claim, Platform
 from serving.api.documents import json_body_of
+from serving.audit import Action
 from serving.deps import Auditor, JsonBody, Lead, StoreDep, parse_draft
 from serving.desk_records import Assignment, AssignmentDraft, DecisionRow, Figures, Pass
 from serving.errors import problem_responses
@@ -61,7 +62,7 @@ def get_figures(person: Auditor, store: StoreDep, days: Annotated[int, Query(ge=
     response_class=StreamingResponse,
     responses={
         200: {"content": {"text/csv": {}, "application/jsonl": {}}, "description": "Every decision, oldest first."},
-        **problem_responses(401, 403, 422, 503),
+        **problem_responses(401, 403, 422, 503, 507),
     },
 )
 def export_decisions(
@@ -76,6 +77,8 @@ def export_decisions(
 
     Personal data in reasons and requests is masked; they can be read whole on the case's page.
     """
+    asked = {"format": format, "claim": claim, "platform": platform, "by": by}
+    store.note(Action.DECISIONS_EXPORTED, actor=person.user.name, subject="decisions", detail={**asked})
     found = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform), by=by)
     rows = (row.model_copy(update={"decision": masked_decision(row.decision)}) for row in found)
     lines, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")

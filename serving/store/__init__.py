@@ -317,7 +317,7 @@ class Store:
             return trail.head(connection)
 
     def verify_audit(self, *, heads: Sequence[AuditHead] = ()) -> Verified | Broken:
-        """Check the whole trail against itself and against heads exported earlier."""
+        """Check the whole trail against itself, against heads exported earlier, and the rows that it answers for."""
         with self.database.read() as connection:
             return trail.verify(connection, heads=heads)
 

@@ -79,6 +79,7 @@ def correct(
             "kind": draft.kind,
             "suggestion_id": correction.suggestion_id,
         },
+        payload=kept,
     )
     return correction
 

@@ -192,6 +192,7 @@ def decide(
             "blind": blind,
             "four_eyes": decision.four_eyes,
         },
+        payload=decision,
     )
     outbox.put(connection, "decision", subject=str(key), body=decision, at=at)
     if decision.request is not None:
@@ -234,6 +235,7 @@ def withdraw(
         subject=f"{decision.platform}/{decision.case_id}",
         at=at,
         detail={"decision_id": decision.decision_id, "stage": stage.value},
+        payload=_End(reason=reason),
     )
     record = DecisionRecord(decision=decision, state="withdrawn", ended_by=by.name, ended_at=at, end_reason=reason)
     outbox.put(connection, "withdrawal", subject=f"{decision.platform}/{decision.case_id}", body=record, at=at)
@@ -258,6 +260,7 @@ def answer_requests(
             subject=f"{decision.platform}/{decision.case_id}",
             at=at,
             detail={"decision_id": decision.decision_id, "stage": stage.value, "version": version.version},
+            payload=_End(reason=reason),
         )
 
 

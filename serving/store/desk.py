@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from models.domain import ProcedureEvent
 from models.vocabulary import Claim, ProcedureEventKind
+from serving.audit import Action
 from serving.desk_records import (
     Appeal,
     AppealDraft,
@@ -35,6 +36,7 @@ from serving.store import (
     queue,
     suggestions,
     switches,
+    trail,
     users,
 )
 from serving.store.database import Database
@@ -234,7 +236,10 @@ def _clerk(connection: Connection, *, at: datetime) -> User:
     found = users.find(connection, _CLERK)
     if found is not None:
         return found.user
-    return users.add(connection, _CLERK, role=Role.SERVICE, password_hash=None, at=at)
+    clerk = users.add(connection, _CLERK, role=Role.SERVICE, password_hash=None, at=at)
+    detail: trail.Detail = {"role": clerk.role.value, "queues": None}
+    trail.record(connection, Action.USER_ADDED, actor=_CLERK, subject=f"user:{_CLERK}", at=at, detail=detail)
+    return clerk
 
 
 def _now() -> datetime:

@@ -4,6 +4,7 @@ Knows no periods and no files.
 """
 
 from datetime import UTC, datetime
+from itertools import chain, pairwise
 from typing import Literal
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ from serving.tables import (
 RowKind = Literal["messages", "requests", "sign_ins"]
 """messages: delivered ones; requests: answers kept for repeats, and ended jobs but retrainings; sign_ins: ended
 sessions, spent links, dead tokens, failed attempts, and what the audit trail says of signing in."""
+_ROWS_AT_A_TIME = 5_000
 _SIGNING_IN = (Action.LINK_USED, Action.SIGNED_IN, Action.SIGNED_OUT, Action.LOCKED_OUT)
 
 
@@ -42,11 +44,19 @@ class Ageing:
     def __init__(self, database: Database) -> None:
         self.database = database
 
-    def last_event_at(self) -> datetime | None:
-        """Return when the audit trail's newest entry was made, None for an empty trail."""
-        query = sa.select(audit_events.c.at).order_by(audit_events.c.id.desc()).limit(1)
+    def longest_pause(self, *, until: datetime) -> tuple[datetime, datetime] | None:
+        """Return the two times furthest apart, either way, between which nothing happened; None for an empty trail.
+
+        Of those that follow each other in the audit trail since retention last let something go; `until` comes last.
+        """
+        applied = sa.select(sa.func.max(audit_events.c.place)).where(
+            audit_events.c.action == Action.RETENTION_APPLIED.value
+        )
+        since = sa.func.coalesce(applied.scalar_subquery(), 0)
+        query = sa.select(audit_events.c.at).where(audit_events.c.place >= since).order_by(audit_events.c.place)
         with self.database.read() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            times = connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME}).scalars()
+            return max(pairwise(chain(times, [until])), key=lambda pair: abs(pair[1] - pair[0]), default=None)
 
     def cases(self, *, before: datetime, with_photos: bool = False) -> list[CaseKey]:
         """Return the decided cases that nothing happened to since `before`, the oldest first.
@@ -86,6 +96,10 @@ class Ageing:
             )
             for _, old in _old_entries(kind, before):
                 n_dropped += _erase_entries(connection, old, kind=kind, by=by)
+            if n_dropped:
+                detail: trail.Detail = {"kind": kind, "n": n_dropped}
+                at = datetime.now(UTC)
+                trail.record(connection, Action.RETENTION_APPLIED, actor=by, subject="retention", at=at, detail=detail)
             return n_dropped
 
 

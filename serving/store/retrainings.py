@@ -119,10 +119,12 @@ class Retrainings:
             connection.execute(table.update().where(table.c.id == job.job_id).values(payload=payload))
             _note(connection, Action.RETRAINING_ENDED, job.job_id, by=f"system:{worker}", at=at, state=state)
 
-    def put_back(self, job: RetrainingJob) -> None:
+    def put_back(self, job: RetrainingJob, *, worker: str) -> None:
         """Let a retraining that a stop of the service cut off wait for the next start. Raises LeaseLostError."""
         with self.database.write() as connection:
-            jobs.put_back(connection, job, run_after=datetime.now(UTC), problem="")
+            at = datetime.now(UTC)
+            jobs.put_back(connection, job, run_after=at, problem="")
+            _note(connection, Action.RETRAINING_PUT_BACK, job.job_id, by=f"system:{worker}", at=at)
 
 
 def _refuse_another(connection: Connection) -> None:

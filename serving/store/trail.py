@@ -11,6 +11,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy import Connection
 
+from models.domain import Frozen
 from serving.audit import (
     GENESIS,
     Action,
@@ -24,6 +25,7 @@ from serving.audit import (
     places_text,
     verify_chain,
 )
+from serving.store import payloads
 from serving.tables import audit_events
 
 Detail = dict[str, str | int | float | bool | None]
@@ -33,15 +35,24 @@ _ROWS_AT_A_TIME = 5_000
 
 
 def record(
-    connection: Connection, action: Action, *, actor: str, subject: str, at: datetime, detail: Detail | None = None
+    connection: Connection,
+    action: Action,
+    *,
+    actor: str,
+    subject: str,
+    at: datetime,
+    detail: Detail | None = None,
+    payload: Frozen | None = None,
 ) -> None:
+    """payload : of the row that the entry is to answer for, of an action that `payloads` knows"""
+    told = (detail or {}) | ({payloads.DIGEST: payloads.digest(payload)} if payload is not None else {})
     connection.execute(
         audit_events.insert().values(
             at=at,
             actor=actor,
             action=action.value,
             subject=subject,
-            detail=json.dumps(detail or {}, ensure_ascii=False, sort_keys=True),
+            detail=json.dumps(told, ensure_ascii=False, sort_keys=True),
         )
     )
 
@@ -88,18 +99,19 @@ def head(connection: Connection) -> AuditHead:
 
 
 def verify(connection: Connection, *, heads: Sequence[AuditHead] = ()) -> Verified | Broken:
-    """Check the whole chain, a few thousand entries in memory at a time."""
+    """Check the whole chain and the rows that its entries answer for, a few thousand entries in memory at a time."""
     loose = sa.select(sa.func.count()).select_from(audit_events).where(audit_events.c.place.is_(None))
     n_loose = connection.execute(loose).scalar_one()
     if n_loose:
         return Broken(place=None, what=f"{n_loose} entries stand outside the chain")
-    return verify_chain(_links(connection), heads=heads)
+    found = verify_chain(_links(connection), heads=heads)
+    return found if isinstance(found, Broken) else payloads.first_altered(connection) or found
 
 
 def _links(connection: Connection) -> Iterator[Link]:
     columns = [audit_events.c[name] for name in Link.__dataclass_fields__]
     query = sa.select(*columns).order_by(audit_events.c.place)
-    for row in connection.execution_options(yield_per=_ROWS_AT_A_TIME).execute(query):
+    for row in connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME}):
         yield Link(*row)
 
 

@@ -126,6 +126,14 @@ def end_session(connection: Connection, token_hash: str, *, at: datetime) -> Non
     connection.execute(sessions.update().where(sessions.c.token_hash == token_hash).values(ended_at=at))
 
 
+def end_ways_in(connection: Connection, *, at: datetime) -> tuple[int, int]:
+    """End every session and spend every one-time link; return how many of each were good until then."""
+    open_sessions = sessions.update().where(sessions.c.ended_at.is_(None), sessions.c.expires_at > at)
+    unused_links = sign_in_links.update().where(sign_in_links.c.used_at.is_(None), sign_in_links.c.expires_at > at)
+    n_sessions = connection.execute(open_sessions.values(ended_at=at)).rowcount
+    return n_sessions, connection.execute(unused_links.values(used_at=at)).rowcount
+
+
 def add_token(
     connection: Connection,
     user: User,
@@ -196,7 +204,7 @@ def add_link(
 
 
 def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: LinkKind) -> User | None:
-    """Spend a one-time link; None when it is unknown, of another kind, spent or expired."""
+    """Spend a one-time link; None when it is unknown, of another kind, spent, expired or its user was shut out."""
     spent = connection.execute(
         sign_in_links.update()
         .where(
@@ -204,6 +212,7 @@ def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: Lin
             sign_in_links.c.kind == kind,
             sign_in_links.c.used_at.is_(None),
             sign_in_links.c.expires_at > at,
+            sign_in_links.c.user_key.in_(sa.select(users.c.id).where(users.c.disabled_at.is_(None))),
         )
         .values(used_at=at)
     )
@@ -212,7 +221,6 @@ def use_link(connection: Connection, token_hash: str, *, at: datetime, kind: Lin
     query = (
         sa.select(*_COLUMNS)
         .join(sign_in_links, sign_in_links.c.user_key == users.c.id)
-        .where(sign_in_links.c.token_hash == token_hash, users.c.disabled_at.is_(None))
+        .where(sign_in_links.c.token_hash == token_hash)
     )
-    row = connection.execute(query).first()
-    return _user(row) if row is not None else None
+    return _user(connection.execute(query).one())

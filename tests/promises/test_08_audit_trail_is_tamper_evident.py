@@ -1,6 +1,11 @@
-"""Promise 8: any edit, deletion, swap or truncation of the audit trail is found, against an exported head."""
+"""Promise 8: any edit, deletion, swap or truncation of the audit trail is found, against an exported head.
+
+So is any change of what was decided, for the entry of a decision answers for its row.
+"""
 
 import contextlib
+import hashlib
+import json
 import random
 import time
 from collections.abc import Callable
@@ -13,29 +18,42 @@ from sqlalchemy import Connection
 
 from serving.audit import GENESIS, AuditHead, Broken, Verified, digest_content, digest_link, places_in, places_text
 from serving.store import Store, trail
-from serving.tables import audit_events
+from serving.tables import audit_events, cases, decision_events, users
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
+REASON = "包装完好，照片里的裂痕在签收前就有。" * 20
 Tamper = Callable[[Connection, random.Random, int], None]
 
 
 def filled(path: Path, n_entries: int) -> Store:
-    """Return a store whose trail holds that many entries."""
+    """Return a store whose trail holds that many entries, each of a decision."""
     store = Store(f"sqlite:///{path}")
     store.migrate()
     with store.database.write() as connection:
-        rows = [
-            {
-                "at": START + timedelta(seconds=place),
-                "actor": f"person-{place % 40}",
-                "action": "decided",
-                "subject": f"taobao/TB-{place % 9_000}",
-                "detail": f'{{"version": {place}}}',
-            }
-            for place in range(n_entries)
-        ]
-        connection.execute(audit_events.insert(), rows)
+        connection.execute(users.insert().values(name="li", role="lead", created_at=START))
+        case = {"platform": "taobao", "case_id": "TB-1", "claim": "damaged", "requested": "refund", "paid_minor": 1}
+        case |= {"currency": "CNY", "title": "", "status": "decided", "version": 1, "suggestion_state": "none"}
+        connection.execute(cases.insert().values(**case, opened_at=START, created_at=START, updated_at=START))
+        entries, decisions = zip(*map(_decided, range(n_entries)), strict=True)
+        connection.execute(audit_events.insert(), list(entries))
+        connection.execute(decision_events.insert(), list(decisions))
     return store
+
+
+def _decided(place: int) -> tuple[dict[str, object], dict[str, object]]:
+    """Return an entry and the row that it answers for."""
+    at = START + timedelta(seconds=place)
+    payload = json.dumps({"ruling": "refund", "remedy": {"refund_minor": place}, "reason": REASON}, ensure_ascii=False)
+    detail = {"decision_id": f"d-{place}", "payload_sha256": hashlib.sha256(payload.encode()).hexdigest()}
+    entry = {
+        "at": at, "actor": f"person-{place % 40}", "action": "decided", "subject": f"taobao/TB-{place % 9_000}",
+        "detail": json.dumps(detail),
+    }  # fmt: skip
+    decision = {
+        "event_id": f"d-{place}", "case_key": 1, "version": 1, "kind": "decision", "stage": "first_review",
+        "turn": place, "is_end": False, "by_user": 1, "at": at, "payload": payload,
+    }  # fmt: skip
+    return entry, decision
 
 
 def _edit(column: str, value: object) -> Tamper:
@@ -88,6 +106,17 @@ def _erase_in_silence(connection: Connection, rng: random.Random, n_entries: int
     )
 
 
+def _rule_otherwise(connection: Connection, rng: random.Random, n_entries: int) -> None:
+    payload = sa.func.replace(decision_events.c.payload, "refund_minor", "refund_major")
+    chosen = decision_events.c.event_id == f"d-{rng.randrange(n_entries)}"
+    connection.execute(decision_events.update().where(chosen).values(payload=payload))
+
+
+def _drop_a_decision(connection: Connection, rng: random.Random, n_entries: int) -> None:
+    chosen = decision_events.c.event_id == f"d-{rng.randrange(n_entries)}"
+    connection.execute(decision_events.delete().where(chosen))
+
+
 def _renumber(connection: Connection, *, first: int, by: int) -> None:
     moved = audit_events.update().where(sa.func.abs(audit_events.c.place) >= first)
     connection.execute(moved.values(place=-audit_events.c.place))
@@ -123,6 +152,8 @@ TAMPERINGS: dict[str, Tamper] = {
     "insertion": _put_in,
     "last entry written anew": _write_anew,
     "erasure in silence": _erase_in_silence,
+    "a decision's remedy": _rule_otherwise,
+    "a decision's row": _drop_a_decision,
 }
 
 

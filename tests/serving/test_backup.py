@@ -1,5 +1,7 @@
 """A backup restores whole, into either database and a newer schema; an altered one is refused."""
 
+import getpass
+import json
 import shutil
 from pathlib import Path
 
@@ -9,22 +11,25 @@ from click.testing import Result
 from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
+from models.case_file import photo_digest
 from models.errors import InputError
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_DECISION
 from serving.app import create_app
 from serving.audit import Verified
 from serving.backup import restore_backup, write_backup
 from serving.cli import app
-from serving.house import House
+from serving.house import House, build_house
 from serving.migration import current_revision, downgrade, heads, upgrade
 from serving.photo_store import PhotoStore
 from serving.records import Role
-from serving.refusals import PhotoCorruptError
+from serving.refusals import StrangerError
 from serving.store import Store, copying
+from serving.store.copying import Row
 from tests.builders import photo_bytes
 from tests.postgres import PostgresServer
 from tests.serving.conftest import headers_of, keyed, user_of
 from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
+from tests.serving.used import use_everything
 
 ONE = "/api/v1/cases/taobao/TB-2026-000123"
 
@@ -40,9 +45,15 @@ def backup(client: TestClient, house: House, tmp_path: Path) -> Path:
     return tmp_path / "backup"
 
 
-def rows(store: Store) -> dict[str, list[object]]:
+def rows(store: Store) -> dict[str, list[Row]]:
     with store.database.read() as connection:
         return {name: list(copying.rows_of(connection, name)) for name in copying.table_names()}
+
+
+def entered(restored: dict[str, list[Row]]) -> Row:
+    """Take the entry of the restore off the end of the trail and return what it says."""
+    entry = restored["audit_events"].pop()
+    return {"action": entry["action"], "actor": entry["actor"], **json.loads(entry["detail"])}
 
 
 @pytest.mark.parametrize("into", ["sqlite", "postgresql"])
@@ -52,14 +63,58 @@ def test_a_backup_restores_whole_into_either_database(
     url = f"sqlite:///{tmp_path}/other.db" if into == "sqlite" else postgres.url(postgres.new_database())
     other = Store(url)
     manifest = restore_backup(backup, other, PhotoStore(tmp_path / "elsewhere"))
-    assert rows(other) == rows(house.store)
-    assert other.verify_audit(heads=[manifest.head]) == Verified(manifest.head, 0)
-    restored = house.settings.model_copy(update={"database_url": url, "photo_dir": tmp_path / "elsewhere"})
-    client = TestClient(create_app(restored))
+    restored = rows(other)
+    assert entered(restored) == {
+        "action": "restored",
+        "actor": "system:restore",
+        "made_at": manifest.created_at.isoformat(),
+        **manifest.head.model_dump(),
+        **{"n_sessions_ended": 0, "n_links_ended": 0, "n_photos_lost": 0},
+    }
+    assert restored == rows(house.store)
+    assert other.verify_audit(heads=[manifest.head]) == Verified(other.audit_head(), 0)
+    settings = house.settings.model_copy(update={"database_url": url, "photo_dir": tmp_path / "elsewhere"})
+    client = TestClient(create_app(settings))
     lead = headers_of(client.app.state.house, Role.LEAD)  # type: ignore[attr-defined]
     assert client.get(ONE, headers=lead).json()["status"] == "decided"
     assert client.get(f"{ONE}/photos/p1?size=original", headers=lead).content == photo_bytes()
     user_of(client.app.state.house, Role.LEAD, name="new after the restore")  # type: ignore[attr-defined]
+    other.close()
+
+
+@pytest.mark.parametrize("database_kind", ["sqlite", "postgresql"], indirect=True)
+@pytest.mark.parametrize("into", ["sqlite", "postgresql"])
+def test_every_table_restores_and_nobody_is_signed_in(
+    scoring_house: House, tmp_path: Path, into: str, postgres: PostgresServer
+) -> None:
+    use_everything(scoring_house)
+    lead, gatekeeper = user_of(scoring_house, Role.LEAD), scoring_house.gatekeeper
+    session = gatekeeper.sign_in_by_link(gatekeeper.make_link(lead, by="system:test"))
+    links = {kind: gatekeeper.make_link(lead, by="system:test", kind=kind) for kind in ("sign_in", "set_up")}
+    token = gatekeeper.make_token(lead, label="kept", by="system:test")
+    manifest = write_backup(scoring_house.store, scoring_house.photos, tmp_path / "backup")
+    assert [name for name, table in manifest.tables.items() if table.n_rows == 0] == []
+
+    url = f"sqlite:///{tmp_path}/other.db" if into == "sqlite" else postgres.url(postgres.new_database())
+    other = Store(url)
+    restore_backup(tmp_path / "backup", other, PhotoStore(tmp_path / "elsewhere"))
+    before, after = rows(scoring_house.store), rows(other)
+    entry = entered(after)
+    assert (entry["n_sessions_ended"], entry["n_links_ended"]) == (2, 2)
+    assert {name for name in before if before[name] != after[name]} == {"sessions", "sign_in_links"}
+    assert all(row["ended_at"] for row in after["sessions"])
+    assert all(row["used_at"] for row in after["sign_in_links"])
+    assert isinstance(other.verify_audit(heads=[manifest.head]), Verified)
+
+    settings = scoring_house.settings.model_copy(update={"database_url": url, "photo_dir": tmp_path / "elsewhere"})
+    restored = build_house(settings)
+    assert restored.gatekeeper.person_of_session(session) is None
+    assert restored.gatekeeper.person_of_token(token) is not None
+    with pytest.raises(StrangerError):
+        restored.gatekeeper.sign_in_by_link(links["sign_in"])
+    with pytest.raises(StrangerError):
+        restored.gatekeeper.set_up(links["set_up"], "correct horse battery staple")
+    restored.store.close()
     other.close()
 
 
@@ -110,12 +165,26 @@ def test_a_backup_never_overwrites_and_a_restore_needs_an_empty_database(backup:
         restore_backup(backup, house.store, house.photos)
 
 
-def test_a_backup_with_a_lost_photo_fails_and_leaves_nothing(backup: Path, house: House, tmp_path: Path) -> None:
-    shutil.rmtree(house.settings.photo_dir)
-    with pytest.raises(PhotoCorruptError):
-        write_backup(house.store, house.photos, tmp_path / "second")
-    assert not (tmp_path / "second").exists()
-    assert not list(tmp_path.glob(".new-*"))
+@pytest.mark.parametrize("harm", ["gone", "altered"])
+def test_a_lost_photo_is_named_and_the_rest_is_backed_up(
+    client: TestClient, house: House, tmp_path: Path, harm: str
+) -> None:
+    service = headers_of(house, Role.SERVICE)
+    photos = [{"photo_id": name, "role": "received", "filed_by": "buyer"} for name in ("p1", "p2")]
+    client.post("/api/v1/cases", json={**EXAMPLE_CASE, "photos": photos}, headers=service)
+    for number, name in enumerate(("p1", "p2")):
+        client.put(f"{ONE}/photos/{name}", content=photo_bytes(seed=number), headers=service)
+    lost, kept = (photo_digest(photo_bytes(seed=number)) for number in range(2))
+    (path,) = house.settings.photo_dir.rglob(lost.removeprefix("sha256:"))
+    path.unlink() if harm == "gone" else path.write_bytes(b"?")
+
+    manifest = write_backup(house.store, house.photos, tmp_path / "backup")
+    assert (manifest.lost, manifest.photos) == ((lost,), (kept,))
+    assert [file.name for file in (tmp_path / "backup" / "photos").iterdir()] == [kept.removeprefix("sha256:")]
+    other, elsewhere = Store(f"sqlite:///{tmp_path}/other.db"), PhotoStore(tmp_path / "elsewhere")
+    assert restore_backup(tmp_path / "backup", other, elsewhere).lost == (lost,)
+    assert (elsewhere.has(kept), elsewhere.has(lost)) == (True, False)
+    assert entered(rows(other))["n_photos_lost"] == 1
 
 
 def test_the_commands_back_up_and_restore(
@@ -133,7 +202,17 @@ def test_the_commands_back_up_and_restore(
     other = {"database_url": f"sqlite:///{tmp_path}/other.db", "photos": tmp_path / "elsewhere"}
     told = run("restore", str(tmp_path / "second"), **other)
     assert (told.exit_code, "restored 1 cases, 1 photos of" in told.output) == (0, True)
-    assert rows(Store(other["database_url"])) == rows(house.store)
+    restored = rows(Store(other["database_url"]))
+    assert entered(restored)["actor"] == f"system:cli:{getpass.getuser()}"
+    assert restored == rows(house.store)
     refused = run("restore", str(tmp_path / "second"), **other)
     assert (refused.exit_code, "isn't empty" in refused.output) == (2, True)
     assert run("restore", str(tmp_path / "nowhere"), **other).exit_code == 2
+
+    shutil.rmtree(house.settings.photo_dir)
+    lost = f"LOST: photo {photo_digest(photo_bytes())} was altered or gone when it was backed up"
+    written = run("backup", str(tmp_path / "third"), **ours)
+    assert (written.exit_code, "0 photos" in written.output, lost in written.output) == (3, True, True)
+    third = {"database_url": f"sqlite:///{tmp_path}/third.db", "photos": tmp_path / "third-photos"}
+    told = run("restore", str(tmp_path / "third"), **third)
+    assert (told.exit_code, lost in told.output) == (0, True)

@@ -17,6 +17,7 @@ from serving.demo import DEMO_LEAD, demo_user, overview, score_samples, take_in_
 from serving.house import House
 from serving.printed import suggestion_page
 from serving.settings import Settings
+from serving.store import Store
 from tests.builders import build_case, photo_bytes
 from tests.suggesters import build_suggester
 
@@ -88,6 +89,17 @@ def test_users_are_added_listed_and_let_in(environment: Settings) -> None:
     assert (again.exit_code, "exists" in again.stderr) == (1, True)
     assert runner.invoke(app, ["user", "add", "wu", "--role", "king"]).exit_code == 2
     assert runner.invoke(app, ["user", "link", "nobody"]).exit_code == 1
+
+
+def test_the_trail_names_who_ran_a_command(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> str:
+        raise KeyError("no entry for this user")
+
+    for name, ask in {"wang": lambda: "wang", "x" * 100: lambda: "x" * 300, "unknown": nobody}.items():
+        monkeypatch.setattr("getpass.getuser", ask)
+        assert runner.invoke(app, ["user", "add", name, "--role", "lead"]).exit_code == 0
+        (added,) = Store(environment.database_url).audit_trail(subject=f"user:{name}")
+        assert added.actor == f"system:cli:{name}"
 
 
 def test_a_password_is_asked_for_and_never_an_argument(environment: Settings) -> None:

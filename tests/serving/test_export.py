@@ -4,13 +4,14 @@ import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from models.domain import DecisionDraft, Outcome, parse_case
-from models.vocabulary import Ruling, Stage, StatementLabel
+from models.vocabulary import Party, Ruling, Stage, StatementLabel
 from serving.case_files import read_case_file
-from serving.desk_records import CorrectionDraft
+from serving.desk_records import AppealDraft, CorrectionDraft
 from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, Role, WithdrawalDraft
@@ -28,9 +29,9 @@ PHOTOS = [
 ]
 
 
-def decide(house: House, case_id: str = "TB-1", *, ruling: Ruling = Ruling.REFUND) -> CaseKey:
+def decide(house: House, case_id: str = "TB-1", *, ruling: Ruling = Ruling.REFUND, **changes: Any) -> CaseKey:
     """Take a case in and decide it."""
-    case = build_case(case_id=case_id, chat=CHAT, photos=PHOTOS)
+    case = build_case(case_id=case_id, chat=CHAT, photos=PHOTOS, **changes)
     key = CaseKey(case.platform, case_id)
     house.store.take_in(case, by=user_of(house, Role.SERVICE))
     house.store.add_photo(key, "p1", house.photo_intake.keep(photo_bytes()), by=user_of(house, Role.SERVICE))
@@ -101,6 +102,8 @@ def test_only_decisions_that_stand_in_the_range_are_exported(house: House) -> No
 
 def test_an_appeal_gives_the_last_word_and_says_so(house: House) -> None:
     key = decide(house)
+    appeal = AppealDraft(filed_by=Party.SELLER, reason="有发货视频")
+    house.store.desk.file_appeal(key, appeal, by=user_of(house, Role.SERVICE))
     other = user_of(house, Role.ARBITRATOR, name="somebody else")
     draft = DecisionDraft(ruling=Ruling.DISMISS, stage=Stage.APPEAL)
     house.store.decide(key, draft, by=other, input_digest="sha256:0")
@@ -138,7 +141,7 @@ def test_the_first_blind_commit_is_kept_though_the_case_was_decided_again_with_t
 
 
 def test_a_leads_review_says_whether_it_changed_the_ruling(house: House) -> None:
-    key = decide(house, ruling=Ruling.DISMISS)
+    key = decide(house, ruling=Ruling.DISMISS, order={"paid_minor": 900_000})
     draft = DecisionDraft(ruling=Ruling.REFUND, stage=Stage.LEAD_REVIEW)
     house.store.decide(key, draft, by=user_of(house, Role.LEAD), input_digest="sha256:0")
     outcome = Outcome.model_validate_json(rows(export(house) / "outcomes.jsonl")[0])

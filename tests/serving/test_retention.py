@@ -23,6 +23,7 @@ from serving.retention import ClockDoubtedError
 from serving.tables import idempotency_keys, jobs, outbox, sessions, sign_in_links
 from tests.builders import photo_bytes
 from tests.serving.conftest import headers_of, keyed, user_of
+from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
 
 KEY = CaseKey(Platform.TAOBAO, EXAMPLE_CASE["case_id"])
 ONE = f"/api/v1/cases/taobao/{EXAMPLE_CASE['case_id']}"
@@ -117,6 +118,34 @@ def test_a_clock_that_ran_ahead_erases_nothing(used: House) -> None:
             used.retention().apply()
         assert counts(used, dry_run=True)["cases"] == 1
     assert used.store.counts()[CaseStatus.ERASED] == 0
+
+
+@pytest.mark.parametrize("days", [1_460, -1_460], ids=["ahead", "back"])
+def test_something_that_happens_under_a_wrong_clock_does_not_make_it_right(used: House, days: float) -> None:
+    def sign_in() -> None:
+        assert used.gatekeeper.sign_in_by_link(used.gatekeeper.make_link(user_of(used, Role.LEAD), by="system:test"))
+
+    with days_later(days):
+        sign_in()
+        with pytest.raises(ClockDoubtedError, match=f"{datetime.now(UTC):%Y-%m-%d}"):
+            used.retention().apply()
+    sign_in()
+    with pytest.raises(ClockDoubtedError):
+        used.retention().apply()
+    assert used.store.counts()[CaseStatus.ERASED] == 0
+    used.retention().apply(after_a_pause=True)
+    assert used.retention().apply()
+    assert used.store.counts()[CaseStatus.ERASED] == 0
+
+
+def test_a_clock_that_only_went_on_lets_retention_run(used: House) -> None:
+    for day in (29, 58):
+        with days_later(day):
+            user_of(used, Role.AUDITOR, name=f"new-{day}")
+    with days_later(60):
+        assert {passed.kind: passed.n for passed in used.retention().apply()}["requests"] > 0
+    with days_later(89):
+        used.retention().apply()
 
 
 def test_the_command_says_what_goes(used: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,116 @@
+"""Payloads that the audit trail answers for: an entry holds the SHA-256 of the row's payload that it tells of.
+
+Of decisions, of what ends them, of corrections. Entries from before there were digests, and erased ones, answer for
+nothing; an erasure empties the rows and erases their entries in one transaction.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy import Connection, Row
+
+from models.domain import Frozen
+from serving.audit import Action, Broken
+from serving.tables import audit_events, corrections, decision_events
+
+DIGEST = "payload_sha256"
+"""The digest's name in an entry's detail."""
+_ROWS_AT_A_TIME = 1_000
+_end = decision_events.alias("ended")
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where the rows of some entries stand. named_by : the detail that holds `name`; row : a row's own id"""
+
+    table: str
+    named_by: str
+    name: sa.ColumnElement[str]
+    row: sa.ColumnElement[str]
+    payload: sa.ColumnElement[str]
+    among: sa.FromClause
+
+    def of(self, names: Sequence[str]) -> sa.Select[str, str, str]:
+        found = sa.select(self.name.label("name"), self.row.label("row"), self.payload.label("payload"))
+        return found.select_from(self.among).where(self.name.in_(names))
+
+
+_DECISIONS = _Source(
+    table="decision_events",
+    named_by="decision_id",
+    name=decision_events.c.event_id,
+    row=decision_events.c.event_id,
+    payload=decision_events.c.payload,
+    among=decision_events,
+)
+_ENDS = _Source(
+    table="decision_events",
+    named_by="decision_id",
+    name=decision_events.c.event_id,
+    row=_end.c.event_id,
+    payload=_end.c.payload,
+    among=decision_events.join(
+        _end,
+        sa.and_(
+            _end.c.case_key == decision_events.c.case_key,
+            _end.c.stage == decision_events.c.stage,
+            _end.c.turn == decision_events.c.turn,
+            _end.c.is_end,
+        ),
+    ),
+)
+_CORRECTIONS = _Source(
+    table="corrections",
+    named_by="correction_id",
+    name=corrections.c.correction_id,
+    row=corrections.c.correction_id,
+    payload=corrections.c.payload,
+    among=corrections,
+)
+_SOURCES = {
+    Action.DECIDED.value: _DECISIONS,
+    Action.DECISION_WITHDRAWN.value: _ENDS,
+    Action.EVIDENCE_REQUEST_ANSWERED.value: _ENDS,
+    Action.CORRECTED.value: _CORRECTIONS,
+}
+
+
+def digest(payload: Frozen) -> str:
+    """Return the SHA-256, in hex, of a payload as it is stored."""
+    return _sha256(payload.model_dump_json())
+
+
+def first_altered(connection: Connection) -> Broken | None:
+    """Return the first entry whose row says something else than when it was entered, or is gone."""
+    query = (
+        sa.select(audit_events.c.place, audit_events.c.action, audit_events.c.detail)
+        .where(audit_events.c.action.in_(_SOURCES), audit_events.c.detail.contains(DIGEST))
+        .order_by(audit_events.c.place)
+    )
+    entries = connection.execute(query, execution_options={"yield_per": _ROWS_AT_A_TIME})
+    for some in entries.partitions():
+        broken = [found for action in _SOURCES if (found := _first_of(connection, action, some)) is not None]
+        if broken:
+            return min(broken, key=lambda found: found.place or 0)
+    return None
+
+
+def _first_of(connection: Connection, action: str, entries: Sequence[Row[int, str, str]]) -> Broken | None:
+    source = _SOURCES[action]
+    told = [(entry.place, json.loads(entry.detail)) for entry in entries if entry.action == action]
+    names = [detail[source.named_by] for _, detail in told]
+    rows = {row.name: row for row in connection.execute(source.of(names))} if names else {}
+    for place, detail in told:
+        name = detail[source.named_by]
+        if name not in rows:
+            return Broken(place=place, what=f"its row in {source.table} is gone: that of {source.named_by} {name}")
+        if _sha256(rows[name].payload) != detail[DIGEST]:
+            return Broken(place=place, what=f"its row in {source.table} was altered: {rows[name].row}")
+    return None
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
