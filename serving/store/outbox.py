@@ -1,7 +1,7 @@
 """The outbox: messages to the outside, written in the transaction of the change that they tell of.
 
-A message waits until it is delivered or given up; those about one case leave in the order they were written. Knows
-nothing of how messages travel.
+A message waits until it is delivered or given up; those about one case leave in the order they were written, so one
+that was given up holds up those after it until it is tried again. Knows nothing of how messages travel.
 """
 
 import uuid
@@ -128,7 +128,7 @@ def _note(connection: Connection, action: Action, message: Message, *, at: datet
 def _take(connection: Connection, *, at: datetime, hold: timedelta) -> Message | None:
     earlier = outbox.alias("earlier")
     held_up = sa.exists().where(
-        earlier.c.subject == outbox.c.subject, earlier.c.state == "waiting", earlier.c.id < outbox.c.id
+        earlier.c.subject == outbox.c.subject, earlier.c.state.in_(("waiting", "failed")), earlier.c.id < outbox.c.id
     )
     query = (
         sa.select(outbox)

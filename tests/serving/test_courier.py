@@ -161,6 +161,25 @@ def test_a_message_is_given_up_after_its_attempts_and_can_be_tried_again(
     assert [effect["type"] for effect in receiver.effects] == ["decision"]
 
 
+def test_a_message_given_up_holds_up_those_after_it_and_no_other_case(
+    house: House, courier: Courier, receiver: Receiver
+) -> None:
+    def work() -> list[tuple[str, str]]:
+        while courier.deliver_one():
+            pass
+        return [(effect["subject"], effect["type"]) for effect in receiver.effects]
+
+    courier.attempts, receiver.failures = 1, ["500"]
+    key = decide(house, "case-1")
+    assert work() == []
+    house.store.withdraw(key, WithdrawalDraft(), by=user_of(house, Role.LEAD))
+    decide(house, "case-2")
+    assert work() == [("taobao/case-2", "decision")]
+    assert courier.outbox.counts() == {"waiting": 1, "delivered": 1, "failed": 1}
+    assert courier.outbox.try_failed_again(by="system:test") == 1
+    assert work()[1:] == [("taobao/case-1", "decision"), ("taobao/case-1", "withdrawal")]
+
+
 def test_a_message_whose_courier_died_is_delivered_by_the_next(
     house: House, courier: Courier, receiver: Receiver
 ) -> None:
