@@ -24,7 +24,11 @@ _end = decision_events.alias("ended")
 
 @dataclass(frozen=True)
 class _Source:
-    """Where the rows of some entries stand. named_by : the detail that holds `name`; row : a row's own id"""
+    """Where the rows of some entries stand.
+
+    named_by : the detail that holds `name`; row : a row's own id
+    may_be_gone : for good reasons, as when an older schema had no such table
+    """
 
     table: str
     named_by: str
@@ -32,6 +36,7 @@ class _Source:
     row: sa.ColumnElement[str]
     payload: sa.ColumnElement[str]
     among: sa.FromClause
+    may_be_gone: bool = False
 
     def of(self, names: Sequence[str]) -> sa.Select[str, str, str]:
         found = sa.select(self.name.label("name"), self.row.label("row"), self.payload.label("payload"))
@@ -69,6 +74,7 @@ _CORRECTIONS = _Source(
     row=corrections.c.correction_id,
     payload=corrections.c.payload,
     among=corrections,
+    may_be_gone=True,
 )
 _SOURCES = {
     Action.DECIDED.value: _DECISIONS,
@@ -84,7 +90,7 @@ def digest(payload: Frozen) -> str:
 
 
 def first_altered(connection: Connection) -> Broken | None:
-    """Return the first entry whose row says something else than when it was entered, or is gone."""
+    """Return the first entry whose row says something else than it did, or is gone and may not be."""
     query = (
         sa.select(audit_events.c.place, audit_events.c.action, audit_events.c.detail)
         .where(audit_events.c.action.in_(_SOURCES), audit_events.c.detail.contains(DIGEST))
@@ -105,9 +111,9 @@ def _first_of(connection: Connection, action: str, entries: Sequence[Row[int, st
     rows = {row.name: row for row in connection.execute(source.of(names))} if names else {}
     for place, detail in told:
         name = detail[source.named_by]
-        if name not in rows:
+        if name not in rows and not source.may_be_gone:
             return Broken(place=place, what=f"its row in {source.table} is gone: that of {source.named_by} {name}")
-        if _sha256(rows[name].payload) != detail[DIGEST]:
+        if name in rows and _sha256(rows[name].payload) != detail[DIGEST]:
             return Broken(place=place, what=f"its row in {source.table} was altered: {rows[name].row}")
     return None
 
