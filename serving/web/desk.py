@@ -17,6 +17,7 @@ from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
 from serving import shortcuts
 from serving.api.decisions import decide as record
 from serving.api.photo_checks import photo_checks_of
+from serving.case_views import view_for
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
 from serving.heat import heat_picture_of
@@ -51,7 +52,9 @@ def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseK
     """Record the pressed ruling and open the next case; what can't be recorded is said on the case's page."""
     t = words_for(request)
     try:
-        draft = draft_of(fields, house.store.view(key), t, reason_required=house.store.policy.reason_required)
+        draft = draft_of(
+            fields, view_for(house, key, person=person), t, reason_required=house.store.policy.reason_required
+        )
         record(house, key, draft, by=person, judged_version=int(fields["version"]))
     except DepartsError as refusal:
         notice = t("notice.departs").format(usual=t(f"ruling.{refusal.usual}"))
@@ -163,7 +166,7 @@ def heat(house: HouseDep, person: PageReader, key: CaseKeyDep, photo: str = "") 
 @router.get(f"{_ONE}/state")
 def state(house: HouseDep, person: PageReader, key: CaseKeyDep, seen: int = 0) -> JSONResponse:
     """Say what the open page should know at once: a new version, a decision, somebody else's hold."""
-    view = house.store.view(key)
+    view = view_for(house, key, person=person)
     held_by = view.hold.held_by if view.hold and view.hold.held_by != person.user.name else None
     return JSONResponse(
         {
@@ -209,7 +212,7 @@ def _page(
 def _context(request: Request, house: House, person: Person, key: CaseKey, *, typed: dict[str, str]) -> dict[str, Any]:
     """Return what the page shows, all of one moment."""
     t = words_for(request)
-    view = house.store.view(key)
+    view = view_for(house, key, person=person)
     context = case_context(view, t)
     if house.scoring.suggester is None and view.suggestion is None:
         context["state"] = "none"
