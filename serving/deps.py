@@ -190,11 +190,17 @@ def parse_draft(kind: type[Draft], data: bytes) -> Draft:
     try:
         return kind.model_validate_json(data or b"{}", strict=True)
     except ValidationError as error:
-        problems = [
+        raise wrong_fields(error) from error
+
+
+def wrong_fields(error: ValidationError) -> CaseFormatError:
+    """Return the error that names every wrong field and quotes none."""
+    return CaseFormatError(
+        [
             (".".join(str(part) for part in item["loc"]) or "body", _message(item["type"], item["msg"]))
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-        raise CaseFormatError(problems) from error
+    )
 
 
 def _message(kind: str, message: str) -> str:

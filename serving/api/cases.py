@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from models.domain import parse_case
+from models.domain import ShortText, parse_case
 from models.errors import CaseFormatError
 from models.privacy import unhide_parties
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
@@ -40,8 +40,8 @@ def list_cases(
     store: StoreDep,
     asked: Asked,
     status: CaseStatus | None = None,
-    search: Annotated[str | None, Query(max_length=128)] = None,
-    assigned_to: Annotated[str | None, Query(max_length=128)] = None,
+    search: Annotated[ShortText | None, Query(max_length=128)] = None,
+    assigned_to: Annotated[ShortText | None, Query(max_length=128)] = None,
     order: Order = "opened",
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
