@@ -14,6 +14,7 @@ from models.fields import Reason, Storable
 from models.vocabulary import Claim, Party, Platform, Responsible, Ruling, StatementLabel
 
 _Z = 1.959964
+NoticeInOneLanguage = Annotated[Storable, Field(max_length=300_000)]
 CorrectionKind = Literal["statement", "photo", "listing_match"]
 Pixel = Annotated[int, Field(ge=0, lt=2**31)]
 Region = tuple[Pixel, Pixel, Pixel, Pixel]
@@ -98,10 +99,10 @@ class Switch(Frozen):
 
 
 class NoticeText(Frozen):
-    """What both parties are told, in both languages."""
+    """What both parties are told, in both languages: room for the longest case and the longest reason."""
 
-    zh: Text
-    en: Text
+    zh: NoticeInOneLanguage
+    en: NoticeInOneLanguage
 
 
 class Notice(Frozen):

@@ -211,3 +211,20 @@ def prepared(house: House, method: str, path: str, body: Any) -> tuple[str, Any,
         text = text.replace(f"{{{name}}}", value)
     headers = {**headers_of(house, role_for(method, path)), "Content-Type": "application/json"}
     return address, json.loads(text), headers
+
+
+def test_a_case_and_a_reason_as_long_as_may_be_are_decided_and_told_whole(
+    client: TestClient, house: House, service: Headers, arbitrator: Headers
+) -> None:
+    case = {
+        **EXAMPLE_CASE,
+        "logistics": [{"at": AT, "event": "return_signed", "by": "locker"}] * 1_000,
+        "timeline": [{"at": AT, "event": "deadline_missed", "by": "platform"}] * 1_000,
+    }
+    assert client.post("/api/v1/cases", json=case, headers=service).status_code == 201
+    one = f"/api/v1/cases/taobao/{case['case_id']}"
+    draft = {**EXAMPLE_DECISION, "reason": "理" * 20_000, "distinguishes": "异" * 20_000}
+    assert client.post(f"{one}/decision", json=draft, headers=keyed(arbitrator)).status_code == 201
+    (notice,) = client.get(f"{one}/notices", headers=arbitrator).json()
+    assert notice["text"]["en"].count("locker") == 1_000
+    assert draft["reason"] in notice["text"]["zh"]
