@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from models.domain import Frozen, Identifier
 from models.errors import CaseFormatError, InputError
 from models.vocabulary import Platform
-from serving.auth import CSRF_FIELD, CSRF_HEADER, SESSION_COOKIE, same_secret
+from serving.auth import CSRF_FIELD, CSRF_HEADER, RECOGNISED, SESSION_COOKIE, same_secret
 from serving.errors import SignInNeededError
 from serving.house import House
 from serving.records import CaseKey, Person, Role, Scope
@@ -70,13 +70,15 @@ def find_person(
 ) -> Person | None:
     """Return who makes the request, None for a stranger. Raises ForbiddenError on a missing CSRF token."""
     if credentials is not None:
-        return house.gatekeeper.person_of_token(credentials.credentials)
-    if session_token is None:
+        person = house.gatekeeper.person_of_token(credentials.credentials)
+    elif session_token is not None:
+        person = house.gatekeeper.person_of_session(session_token)
+    else:
         return None
-    person = house.gatekeeper.person_of_session(session_token)
-    if person is None:
-        return None
-    if request.method not in _SAFE_METHODS and not same_secret(csrf, person.csrf_token or ""):
+    request.scope[RECOGNISED] = person is not None
+    if person is None or person.via == "token" or request.method in _SAFE_METHODS:
+        return person
+    if not same_secret(csrf, person.csrf_token or ""):
         raise ForbiddenError(f"the header {CSRF_HEADER} (or form field {CSRF_FIELD}) is missing or wrong")
     return person
 

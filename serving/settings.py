@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     attempts_allowed: int = Field(10, ge=1, description="Wrong passwords for one name before it is locked.")
     lock_minutes: float = Field(15, gt=0, description="How long a name stays locked.")
     sign_ins_per_minute: int = Field(30, ge=1, description="Sign-in requests taken from one address a minute.")
-    requests_per_minute: int = Field(6000, ge=1, description="Requests taken from one token or session a minute.")
+    requests_per_minute: int = Field(
+        6000, ge=1, description="Requests taken from one token, session or stranger's address a minute."
+    )
     secure_cookies: bool | None = Field(None, description="Mark cookies Secure; unset: unless listening on loopback.")
     oidc_issuer: str | None = Field(
         None,
