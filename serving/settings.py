@@ -49,7 +49,9 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         6000, ge=1, description="Requests taken from one token, session or stranger's address a minute."
     )
-    secure_cookies: bool | None = Field(None, description="Mark cookies Secure; unset: unless listening on loopback.")
+    secure_cookies: bool | None = Field(
+        None, description="Mark cookies Secure; unset: if public_url is https, or host no loopback."
+    )
     oidc_issuer: str | None = Field(
         None,
         pattern=r"^(https://|http://(127\.0\.0\.1|localhost)([:/]|$))",
@@ -101,9 +103,11 @@ class Settings(BaseSettings):
 
     @property
     def cookies_are_secure(self) -> bool:
+        """Unless `secure_cookies` says it: where browsers come over HTTPS, or from beyond this machine."""
         if self.secure_cookies is not None:
             return self.secure_cookies
-        return self.host not in ("127.0.0.1", "::1", "localhost")
+        is_https = self.public_url is not None and self.public_url.startswith("https:")
+        return is_https or self.host not in ("127.0.0.1", "::1", "localhost")
 
     @property
     def desk_policy(self) -> DeskPolicy:
