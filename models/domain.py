@@ -241,8 +241,8 @@ class LedgerStep(Frozen):
 
 
 class RequestText(Frozen):
-    zh: str
-    en: str
+    zh: Text
+    en: Text
 
 
 class MissingEvidence(Frozen):
@@ -317,7 +317,7 @@ class DecisionDraft(Frozen):
 
     ruling: Ruling
     stage: Stage = Stage.FIRST_REVIEW
-    suggestion_id: str | None = None
+    suggestion_id: Identifier | None = None
     responsible: Responsible | None = None
     remedy: Remedy | None = None
     reason: Text = ""

@@ -38,11 +38,13 @@ def _relative(path: str) -> str:
     return path
 
 
+Storable = Annotated[str, AfterValidator(_storable)]
 Text = Annotated[str, Field(max_length=20_000), AfterValidator(_storable)]
 Identifier = Annotated[
     str, Field(min_length=1, max_length=128), AfterValidator(_storable), AfterValidator(_addressable)
 ]
 ShortText = Annotated[str, Field(max_length=500), AfterValidator(_storable)]
+Reason = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_storable), AfterValidator(_relative)]
 Currency = Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
 Probability = Annotated[float, Field(ge=0, le=1)]

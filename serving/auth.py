@@ -20,6 +20,8 @@ MIN_PASSWORD_LENGTH = 12
 SESSION_COOKIE = "evidence_review_session"
 CSRF_HEADER = "X-CSRF-Token"
 CSRF_FIELD = "csrf_token"
+RECOGNISED = "evidence_review.recognised"
+"""Key of the ASGI scope: whether the token or session that the request shows is somebody's."""
 
 
 def hash_token(token: str) -> str:
@@ -167,6 +169,12 @@ class Gatekeeper:
             return self._passwords.verify(password, hashed or self._decoy)
         except (UnknownHashError, UnicodeEncodeError):
             return False
+
+
+def token_shown(authorization: str) -> str | None:
+    """Return the API token in a request's Authorization, None where it holds none."""
+    kind, _, token = authorization.partition(" ")
+    return (token.strip() or None) if kind.lower() == "bearer" else None
 
 
 def same_secret(given: str, expected: str) -> bool:

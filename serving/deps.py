@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from models.domain import Frozen, Identifier
 from models.errors import CaseFormatError, InputError
 from models.vocabulary import Platform
-from serving.auth import CSRF_FIELD, CSRF_HEADER, SESSION_COOKIE, same_secret
+from serving.auth import CSRF_FIELD, CSRF_HEADER, RECOGNISED, SESSION_COOKIE, same_secret
 from serving.errors import SignInNeededError
 from serving.house import House
 from serving.records import CaseKey, Person, Role, Scope
@@ -70,13 +70,15 @@ def find_person(
 ) -> Person | None:
     """Return who makes the request, None for a stranger. Raises ForbiddenError on a missing CSRF token."""
     if credentials is not None:
-        return house.gatekeeper.person_of_token(credentials.credentials)
-    if session_token is None:
+        person = house.gatekeeper.person_of_token(credentials.credentials)
+    elif session_token is not None:
+        person = house.gatekeeper.person_of_session(session_token)
+    else:
         return None
-    person = house.gatekeeper.person_of_session(session_token)
-    if person is None:
-        return None
-    if request.method not in _SAFE_METHODS and not same_secret(csrf, person.csrf_token or ""):
+    request.scope[RECOGNISED] = person is not None
+    if person is None or person.via == "token" or request.method in _SAFE_METHODS:
+        return person
+    if not same_secret(csrf, person.csrf_token or ""):
         raise ForbiddenError(f"the header {CSRF_HEADER} (or form field {CSRF_FIELD}) is missing or wrong")
     return person
 
@@ -190,11 +192,17 @@ def parse_draft(kind: type[Draft], data: bytes) -> Draft:
     try:
         return kind.model_validate_json(data or b"{}", strict=True)
     except ValidationError as error:
-        problems = [
+        raise wrong_fields(error) from error
+
+
+def wrong_fields(error: ValidationError) -> CaseFormatError:
+    """Return the error that names every wrong field and quotes none."""
+    return CaseFormatError(
+        [
             (".".join(str(part) for part in item["loc"]) or "body", _message(item["type"], item["msg"]))
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
-        raise CaseFormatError(problems) from error
+    )
 
 
 def _message(kind: str, message: str) -> str:

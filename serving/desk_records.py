@@ -10,13 +10,14 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from models.domain import Decision, EvidenceAsk, Frozen, Identifier, Probability, Remedy, ShortText, Text
+from models.fields import Reason, Storable
 from models.vocabulary import Claim, Party, Platform, Responsible, Ruling, StatementLabel
 
 _Z = 1.959964
+NoticeInOneLanguage = Annotated[Storable, Field(max_length=300_000)]
 CorrectionKind = Literal["statement", "photo", "listing_match"]
-Region = tuple[
-    Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]
-]
+Pixel = Annotated[int, Field(ge=0, lt=2**31)]
+Region = tuple[Pixel, Pixel, Pixel, Pixel]
 
 
 class CorrectionDraft(Frozen):
@@ -29,7 +30,7 @@ class CorrectionDraft(Frozen):
     """
 
     kind: CorrectionKind
-    ref: Annotated[str, Field(min_length=1, max_length=257)]
+    ref: Annotated[Storable, Field(min_length=1, max_length=257)]
     label: StatementLabel | None = None
     holds: bool | None = None
     damaged: bool | None = None
@@ -77,7 +78,7 @@ class SwitchDraft(Frozen):
 
     claim: Claim | None = None
     platform: Platform | None = None
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Reason
 
 
 class Switch(Frozen):
@@ -98,10 +99,10 @@ class Switch(Frozen):
 
 
 class NoticeText(Frozen):
-    """What both parties are told, in both languages."""
+    """What both parties are told, in both languages: room for the longest case and the longest reason."""
 
-    zh: Text
-    en: Text
+    zh: NoticeInOneLanguage
+    en: NoticeInOneLanguage
 
 
 class Notice(Frozen):
@@ -120,7 +121,7 @@ class Notice(Frozen):
 class StepAsideDraft(Frozen):
     """Why one skips a case, or recuses oneself from it (回避)."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+    reason: Reason
 
 
 class AppealDraft(Frozen):

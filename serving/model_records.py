@@ -3,16 +3,16 @@
 These types are also the API's answers. Knows nothing of SQL, HTTP or the registry.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict
 
 from models.domain import Frozen
 from models.drift import Against, FeatureDrift
+from models.fields import Reason
 from models.vocabulary import Platform
 from serving.desk_records import Share
 
-Reason = Annotated[str, Field(min_length=1, max_length=500)]
 RetrainingState = Literal["waiting", "running", "done", "failed", "cancelled"]
 
 

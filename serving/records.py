@@ -20,6 +20,7 @@ from models.domain import (
     Photo,
     ProcedureEvent,
     Suggestion,
+    Text,
 )
 from models.vocabulary import Claim, Platform, Ruling, Stage
 
@@ -244,7 +245,7 @@ class Intake(Frozen):
 
 class WithdrawalDraft(Frozen):
     stage: Stage = Stage.FIRST_REVIEW
-    reason: str = Field("", max_length=20_000)
+    reason: Text = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import InputError, ReviewError
-from serving.auth import SESSION_COOKIE
+from serving.auth import RECOGNISED, SESSION_COOKIE, token_shown
 from serving.errors import problem_of
 from serving.house import House
 from serving.records import User
@@ -62,13 +62,14 @@ class Repeats:
 
     def _user(self, request: Request) -> User | None:
         """Return who asks, as the route will find out again."""
-        kind, _, token = request.headers.get("authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            person = self.house.gatekeeper.person_of_token(token.strip())
-        else:
-            with suppress(CookieError):
-                session = request.cookies.get(SESSION_COOKIE)
-                person = self.house.gatekeeper.person_of_session(session) if session else None
+        token, session = token_shown(request.headers.get("authorization", "")), None
+        with suppress(CookieError):
+            session = request.cookies.get(SESSION_COOKIE)
+        if token is None and session is None:
+            return None
+        gatekeeper = self.house.gatekeeper
+        person = gatekeeper.person_of_token(token) if token else gatekeeper.person_of_session(session or "")
+        request.scope[RECOGNISED] = person is not None
         return person.user if person is not None else None
 
     async def _body(self, request: Request) -> bytes:

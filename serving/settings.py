@@ -46,8 +46,12 @@ class Settings(BaseSettings):
     attempts_allowed: int = Field(10, ge=1, description="Wrong passwords for one name before it is locked.")
     lock_minutes: float = Field(15, gt=0, description="How long a name stays locked.")
     sign_ins_per_minute: int = Field(30, ge=1, description="Sign-in requests taken from one address a minute.")
-    requests_per_minute: int = Field(6000, ge=1, description="Requests taken from one token or session a minute.")
-    secure_cookies: bool | None = Field(None, description="Mark cookies Secure; unset: unless listening on loopback.")
+    requests_per_minute: int = Field(
+        6000, ge=1, description="Requests taken from one token, session or stranger's address a minute."
+    )
+    secure_cookies: bool | None = Field(
+        None, description="Mark cookies Secure; unset: if public_url is https, or host no loopback."
+    )
     oidc_issuer: str | None = Field(
         None,
         pattern=r"^(https://|http://(127\.0\.0\.1|localhost)([:/]|$))",
@@ -99,9 +103,11 @@ class Settings(BaseSettings):
 
     @property
     def cookies_are_secure(self) -> bool:
+        """Unless `secure_cookies` says it: where browsers come over HTTPS, or from beyond this machine."""
         if self.secure_cookies is not None:
             return self.secure_cookies
-        return self.host not in ("127.0.0.1", "::1", "localhost")
+        is_https = self.public_url is not None and self.public_url.startswith("https:")
+        return is_https or self.host not in ("127.0.0.1", "::1", "localhost")
 
     @property
     def desk_policy(self) -> DeskPolicy:

@@ -4,11 +4,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from models.domain import parse_case
+from models.domain import ShortText, parse_case
 from models.errors import CaseFormatError
-from models.privacy import hide_parties, unhide_parties
+from models.privacy import unhide_parties
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
 from serving.api.filters import Asked
+from serving.case_views import view_for
 from serving.deps import CaseKeyDep, Filer, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.errors import problem_responses
 from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, Order, QueuePage
@@ -39,8 +40,8 @@ def list_cases(
     store: StoreDep,
     asked: Asked,
     status: CaseStatus | None = None,
-    search: Annotated[str | None, Query(max_length=128)] = None,
-    assigned_to: Annotated[str | None, Query(max_length=128)] = None,
+    search: Annotated[ShortText | None, Query(max_length=128)] = None,
+    assigned_to: Annotated[ShortText | None, Query(max_length=128)] = None,
     order: Order = "opened",
     cursor: Annotated[str | None, Query(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -79,11 +80,9 @@ def get_case(person: Reader, key: CaseKeyDep, house: HouseDep, response: Respons
 
     The ids of order, buyer and seller are stable stand-ins unless one is a lead or an auditor.
     """
-    view = house.store.view(key)
+    view = view_for(house, key, person=person)
     response.headers["ETag"] = view.etag
-    if person.sees_parties:
-        return view
-    return view.model_copy(update={"case": hide_parties(view.case, sealer=house.sealer)})
+    return view
 
 
 def _whole_or_part(body: bytes) -> EvidenceDraft | None:

@@ -7,7 +7,19 @@ from fastapi import APIRouter, Path, Response
 from models.domain import Identifier
 from serving.api.documents import json_body_of
 from serving.api.filters import Asked
-from serving.deps import Arbitrator, CaseKeyDep, Filer, JsonBody, Overseer, Reader, StoreDep, Switcher, parse_draft
+from serving.case_views import view_for
+from serving.deps import (
+    Arbitrator,
+    CaseKeyDep,
+    Filer,
+    HouseDep,
+    JsonBody,
+    Overseer,
+    Reader,
+    StoreDep,
+    Switcher,
+    parse_draft,
+)
 from serving.desk_records import Appeal, AppealDraft, Notice, NoticeText, StepAsideDraft, Switch, SwitchDraft
 from serving.errors import problem_responses
 from serving.records import CaseView, Hold
@@ -23,15 +35,16 @@ _TEXT = {"zh": "【处理结果通知】…", "en": "Notice of decision …"}
 
 
 @router.post("/desk/next", responses={204: {"description": "Nothing waits."}, **_WRITES}, response_model=CaseView)
-def take_next(person: Arbitrator, store: StoreDep, response: Response, asked: Asked) -> CaseView | Response:
+def take_next(person: Arbitrator, house: HouseDep, response: Response, asked: Asked) -> CaseView | Response:
     """Hold the most urgent case that you may decide and that nobody holds, and return it. 204 when nothing waits.
 
-    What is assigned to you comes first. Reviews and appeals go to whoever hasn't decided on the case before.
+    What is assigned to you comes first. Reviews and appeals go to whoever hasn't decided on the case before. The ids of
+    order, buyer and seller are stand-ins as where a case is got.
     """
-    key = store.desk.take_next(by=person.user, wanted=asked)
+    key = house.store.desk.take_next(by=person.user, wanted=asked)
     if key is None:
         return Response(status_code=204)
-    view = store.view(key)
+    view = view_for(house, key, person=person)
     response.headers["ETag"] = view.etag
     return view
 

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Query
 from fastapi.responses import StreamingResponse
 
-from models.domain import Frozen, Identifier
+from models.domain import Frozen, Identifier, ShortText
 from models.privacy import masked_decision
 from models.vocabulary import Claim, Platform
 from serving.api.documents import json_body_of
@@ -71,7 +71,7 @@ def export_decisions(
     format: Literal["csv", "jsonl"] = "csv",
     claim: Claim | None = None,
     platform: Platform | None = None,
-    by: Annotated[str | None, Query(max_length=128, description="Only what this person decided.")] = None,
+    by: Annotated[ShortText | None, Query(max_length=128, description="Only what this person decided.")] = None,
 ) -> StreamingResponse:
     """Stream every decision, standing or not, as CSV (cells that look like formulas are quoted) or JSON Lines.
 

@@ -10,6 +10,7 @@ from models.errors import InputError
 from models.vocabulary import Ruling
 from serving import shortcuts
 from serving.api.documents import json_body_of
+from serving.case_views import view_for
 from serving.deps import Arbitrator, CaseKeyDep, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.desk_records import Precedents, Remedies, SavedView, Shortcuts, ShortcutsDraft, ViewDraft
 from serving.errors import problem_responses
@@ -78,13 +79,13 @@ def get_precedents(person: Reader, key: CaseKeyDep, store: StoreDep) -> Preceden
 
 
 @router.get("/cases/{platform}/{case_id:path}/remedies", responses=_READS)
-def get_remedies(person: Reader, key: CaseKeyDep, store: StoreDep) -> Remedies:
+def get_remedies(person: Reader, key: CaseKeyDep, house: HouseDep) -> Remedies:
     """Get what each ruling orders unless the decision says otherwise, and what evidence may be asked for.
 
     The suggested ruling orders what is suggested with it, the others what the rules order; on a case that is decided
     blind first, all do.
     """
-    view = store.view(key)
+    view = view_for(house, key, person=person)
     return Remedies(
         rulings=tuple(composed(view.case, ruling, suggestion=view.suggestion) for ruling in Ruling),
         asks=asks(view.case, suggestion=view.suggestion),

@@ -1,7 +1,8 @@
 """The database connection: how reads and writes begin and end.
 
 SQLite: WAL, synchronous=FULL, one writer at a time by BEGIN IMMEDIATE (a deferred read-then-write fails at once and
-ignores busy_timeout); what is deleted is overwritten. PostgreSQL: plain transactions. Knows no tables.
+ignores busy_timeout); what is deleted is overwritten. PostgreSQL: plain transactions. Errors quote nothing of what is
+stored, for they reach the log. Knows no tables.
 """
 
 import sqlite3
@@ -12,9 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Connection, event
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -24,6 +26,7 @@ _BUSY_TIMEOUT_MS = 30_000
 # Seconds to connect and milliseconds until what was sent must have arrived: a network that swallows packets is an
 # outage like any other.
 _PATIENCE = {"connect_timeout": 5, "tcp_user_timeout": 10_000}
+_DATA_EXCEPTION = "22"
 
 
 class Database:
@@ -43,15 +46,21 @@ class Database:
         if self.is_sqlite:
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = sa.create_engine(url, pool_size=10, max_overflow=40)
+            self.engine = sa.create_engine(url, pool_size=10, max_overflow=40, hide_parameters=True)
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             if parsed.drivername == "postgresql":
                 parsed = parsed.set(drivername="postgresql+psycopg")
             self.engine = sa.create_engine(
-                parsed, pool_size=10, max_overflow=40, pool_pre_ping=True, connect_args=_PATIENCE
+                parsed,
+                pool_size=10,
+                max_overflow=40,
+                pool_pre_ping=True,
+                connect_args=_PATIENCE,
+                hide_parameters=True,
             )
+            event.listen(self.engine, "handle_error", _hide_values)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -144,6 +153,19 @@ def _named_troubles() -> Iterator[None]:
         if error.connection_invalidated:
             raise StorageError("the database connection was lost; try again shortly") from error
         raise
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    """Cut an error of PostgreSQL down to what quotes no value: DETAIL tells whole rows, a data error its datum."""
+    error, shown = context.original_exception, context.sqlalchemy_exception
+    if not isinstance(error, psycopg.Error) or error.sqlstate is None:
+        return
+    whole = str(error)
+    is_of_data = error.sqlstate.startswith(_DATA_EXCEPTION)
+    told = f"SQLSTATE {error.sqlstate}" if is_of_data else error.diag.message_primary or ""
+    error.args = (told,)
+    if shown is not None:
+        shown.args = (str(shown.args[0]).replace(whole, told),)
 
 
 def _prepare_sqlite(dbapi_connection: Any, _record: object) -> None:

@@ -14,6 +14,7 @@ from models.vocabulary import Responsible, Ruling, Stage
 from serving.desk_records import PossibleAsk
 from serving.records import CaseView
 from serving.remedy import asks, composed
+from serving.web.rendering import checked
 from serving.words import Words, money
 
 REASONS = ("evidence", "burden", "agreement", "promise", "rule", "other")
@@ -51,19 +52,18 @@ def offered(view: CaseView, t: Words) -> Offered:
 def draft_of(fields: dict[str, str], view: CaseView, t: Words, *, reason_required: bool) -> DecisionDraft:
     """Return the draft that the pressed form means; what wasn't edited is left out, to be composed.
 
-    Raises InputError naming `reason`, `ruling`, `version`, `remedy.refund_minor` or `request` where it isn't whole.
+    Raises InputError naming `reason`, `ruling`, `remedy.refund_minor` or `request` where it isn't whole.
     """
     ruling, reason = fields.get("ruling"), fields.get("reason", "")
     note = fields.get("note", "").strip()[:_MAX_NOTE]
     if ruling not in set(Ruling):
         raise InputError("is no ruling", field="ruling")
-    if not fields.get("version", "").isdecimal():
-        raise InputError("is missing", field="version")
     if reason_required and not (reason in REASONS or note):
         raise InputError("is required", field="reason")
     chosen = [t(f"reason.{reason}")] if reason in REASONS and not (reason == "other" and note) else []
     stage = fields.get("stage", "")
-    return DecisionDraft(
+    return checked(
+        DecisionDraft,
         ruling=Ruling(ruling),
         stage=Stage(stage) if stage in set(Stage) else Stage.FIRST_REVIEW,
         suggestion_id=fields.get("suggestion_id") or None,

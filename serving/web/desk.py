@@ -17,6 +17,7 @@ from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
 from serving import shortcuts
 from serving.api.decisions import decide as record
 from serving.api.photo_checks import photo_checks_of
+from serving.case_views import view_for
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
 from serving.heat import heat_picture_of
@@ -38,12 +39,11 @@ from serving.web.corrected import drafted, standing
 from serving.web.decision_form import REASONS, draft_of, offered
 from serving.web.flash import last_decided
 from serving.web.queue_page import case_path, time_left, to_next
-from serving.web.rendering import Fields, render, words_for
+from serving.web.rendering import Fields, checked, render, whole_number, words_for
 from serving.words import Words
 
 router = APIRouter(include_in_schema=False)
 _ONE = "/cases/{platform}/{case_id:path}"
-_MAX_NOTICE = 20_000
 
 
 @router.post(f"{_ONE}/decision")
@@ -51,8 +51,10 @@ def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseK
     """Record the pressed ruling and open the next case; what can't be recorded is said on the case's page."""
     t = words_for(request)
     try:
-        draft = draft_of(fields, house.store.view(key), t, reason_required=house.store.policy.reason_required)
-        record(house, key, draft, by=person, judged_version=int(fields["version"]))
+        draft = draft_of(
+            fields, view_for(house, key, person=person), t, reason_required=house.store.policy.reason_required
+        )
+        record(house, key, draft, by=person, judged_version=whole_number(fields, "version"))
     except DepartsError as refusal:
         notice = t("notice.departs").format(usual=t(f"ruling.{refusal.usual}"))
         return _page(request, house, person, key, notice=notice, status_code=422, departs=True, typed=fields)
@@ -73,8 +75,10 @@ def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseK
 def withdraw(request: Request, house: HouseDep, person: PageArbitrator, key: CaseKeyDep, fields: Fields) -> Response:
     """Append a withdrawal of the standing decision and show the case again."""
     stage = fields.get("stage") or Stage.FIRST_REVIEW.value
-    draft = WithdrawalDraft(
-        stage=Stage(stage) if stage in set(Stage) else Stage.FIRST_REVIEW, reason=fields.get("reason", "")[:500]
+    draft = checked(
+        WithdrawalDraft,
+        stage=Stage(stage) if stage in set(Stage) else Stage.FIRST_REVIEW,
+        reason=fields.get("reason", "")[:500],
     )
     try:
         house.store.withdraw(key, draft, by=person.user)
@@ -117,10 +121,12 @@ def edit_notice(request: Request, house: HouseDep, person: PageArbitrator, key: 
     """Keep the edited notice; send it where that was pressed."""
     notice_id, desk = fields.get("notice_id", ""), house.store.desk
     try:
-        text = NoticeText(zh=fields.get("zh", "")[:_MAX_NOTICE], en=fields.get("en", "")[:_MAX_NOTICE])
+        text = checked(NoticeText, zh=fields.get("zh", ""), en=fields.get("en", ""))
         desk.edit_notice(key, notice_id, text, by=person.user)
         if fields.get("send"):
             desk.send_notice(key, notice_id, by=person.user)
+    except InputError as refusal:
+        return _page(request, house, person, key, notice=str(refusal), status_code=422)
     except (ConflictError, UnknownError) as refusal:
         return _page(request, house, person, key, notice=str(refusal), status_code=409)
     return RedirectResponse(case_path(key), status_code=303)
@@ -131,7 +137,7 @@ def file_appeal(request: Request, house: HouseDep, person: PageArbitrator, key: 
     """Note an appeal that came in by another way than the API."""
     party = Party.SELLER if fields.get("filed_by") == "seller" else Party.BUYER
     try:
-        draft = AppealDraft(filed_by=party, reason=fields.get("reason", "")[:5000])
+        draft = checked(AppealDraft, filed_by=party, reason=fields.get("reason", "")[:5000])
         house.store.desk.file_appeal(key, draft, by=person.user)
     except ConflictError as refusal:
         return _page(request, house, person, key, notice=str(refusal), status_code=409)
@@ -163,7 +169,7 @@ def heat(house: HouseDep, person: PageReader, key: CaseKeyDep, photo: str = "") 
 @router.get(f"{_ONE}/state")
 def state(house: HouseDep, person: PageReader, key: CaseKeyDep, seen: int = 0) -> JSONResponse:
     """Say what the open page should know at once: a new version, a decision, somebody else's hold."""
-    view = house.store.view(key)
+    view = view_for(house, key, person=person)
     held_by = view.hold.held_by if view.hold and view.hold.held_by != person.user.name else None
     return JSONResponse(
         {
@@ -209,7 +215,7 @@ def _page(
 def _context(request: Request, house: House, person: Person, key: CaseKey, *, typed: dict[str, str]) -> dict[str, Any]:
     """Return what the page shows, all of one moment."""
     t = words_for(request)
-    view = house.store.view(key)
+    view = view_for(house, key, person=person)
     context = case_context(view, t)
     if house.scoring.suggester is None and view.suggestion is None:
         context["state"] = "none"

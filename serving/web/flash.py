@@ -4,11 +4,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from fastapi import Request
+from pydantic import TypeAdapter
 
+from models.domain import Identifier
 from models.vocabulary import Platform, Ruling
 from serving.house import House
 from serving.records import CaseKey, Person
 from serving.refusals import UnknownError
+
+_CASE_ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 @dataclass(frozen=True)
@@ -24,16 +28,22 @@ class LastDecided:
 
 def last_decided(request: Request, house: House, person: Person) -> LastDecided | None:
     """Return the case named by the page's address, if this person's decision stands on it."""
-    platform, _, case_id = request.query_params.get("last", "").partition("/")
-    if platform not in set(Platform) or not case_id:
-        return None
+    key = _key_in(request.query_params.get("last", ""))
     try:
-        records = house.store.desk.decisions(CaseKey(Platform(platform), case_id))
+        records = house.store.desk.decisions(key) if key is not None else ()
     except UnknownError:
         return None
     own = [r.decision for r in records if r.state == "standing" and r.decision.decided_by == person.user.name]
     if not own:
         return None
     open_till = own[-1].decided_at + house.store.policy.undo
-    path = f"/cases/{platform}/{case_id}"
-    return LastDecided(path, case_id, own[-1].ruling, own[-1].stage, datetime.now(UTC) <= open_till)
+    path = f"/cases/{key}"
+    return LastDecided(path, own[-1].case_id, own[-1].ruling, own[-1].stage, datetime.now(UTC) <= open_till)
+
+
+def _key_in(text: str) -> CaseKey | None:
+    platform, _, case_id = text.partition("/")
+    try:
+        return CaseKey(Platform(platform), _CASE_ID.validate_python(case_id))
+    except ValueError:
+        return None

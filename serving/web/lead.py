@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
+from models.domain import ShortText
 from models.errors import InputError
 from models.vocabulary import Claim, Platform
 from serving.deps import HouseDep, PageLead, PageOverseer
@@ -72,7 +73,7 @@ def switch(request: Request, house: HouseDep, person: PageLead, fields: Fields) 
 
 @router.get("/decisions")
 def show_decisions(
-    request: Request, house: HouseDep, person: PageOverseer, claim: str = "", platform: str = "", by: str = ""
+    request: Request, house: HouseDep, person: PageOverseer, claim: str = "", platform: str = "", by: ShortText = ""
 ) -> HTMLResponse:
     """Show the newest decisions with their reasons, and what was set aside and why."""
     wanted = QueueFilter(

@@ -6,13 +6,13 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from pydantic import ValidationError
 
-from models.errors import PromotionRefusedError, RegistryError
+from models.errors import InputError, PromotionRefusedError, RegistryError
 from serving.deps import HouseDep, PageModelKeeper, PageModelReader
 from serving.house import House
 from serving.model_records import DriftedFeature, PromotionDraft, RollbackDraft
 from serving.records import Person, Role
 from serving.refusals import ChampionMovedError, RetrainingUnderWayError, UnknownError
-from serving.web.rendering import Fields, render, words_for
+from serving.web.rendering import Fields, render, whole_number, words_for
 from serving.words import Words, percent
 
 router = APIRouter(prefix="/models", include_in_schema=False)
@@ -41,11 +41,11 @@ def move(request: Request, house: HouseDep, person: PageModelKeeper, fields: Fie
     """Promote the model of the pressed button, or roll back."""
 
     def act() -> object:
-        seen = int(fields["instead_of"])
+        seen = whole_number(fields, "instead_of")
         reason = fields.get("reason", "").strip()
         if fields.get("promote"):
             draft = PromotionDraft(instead_of=seen, reason=reason)
-            return house.models.promote(int(fields["promote"]), draft, by=person.user)
+            return house.models.promote(whole_number(fields, "promote"), draft, by=person.user)
         return house.models.roll_back(RollbackDraft(instead_of=seen, reason=reason), by=person.user)
 
     return _done_or_said(request, house, person, act)
@@ -57,7 +57,7 @@ def retraining(request: Request, house: HouseDep, person: PageModelKeeper, field
 
     def act() -> object:
         if fields.get("cancel"):
-            return house.store.retrainings.cancel(int(fields["cancel"]), by=person.user)
+            return house.store.retrainings.cancel(whole_number(fields, "cancel"), by=person.user)
         return house.store.retrainings.ask(by=person.user)
 
     return _done_or_said(request, house, person, act)
@@ -82,7 +82,9 @@ def _done_or_said(request: Request, house: House, person: Person, act: Callable[
         return _page(request, house, person, notice=str(refusal), status_code=503)
     except UnknownError as refusal:
         return _page(request, house, person, notice=str(refusal), status_code=404)
-    except (ValidationError, ValueError, KeyError):
+    except InputError as refusal:
+        return _page(request, house, person, notice=str(refusal), status_code=422)
+    except ValidationError:
         return _page(request, house, person, notice=t("aside.reason_needed"), status_code=422)
     return RedirectResponse("/models", status_code=303)
 

@@ -2,31 +2,58 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 from markupsafe import Markup
+from pydantic import TypeAdapter, ValidationError
 
-from serving.deps import MaybePerson, read_body
+from models.errors import InputError
+from models.fields import Storable
+from serving.deps import Draft, MaybePerson, read_body, wrong_fields
 from serving.records import Person, Role
 from serving.words import Words, language_of, moment, words
 
 LANGUAGE_COOKIE = "evidence_review_language"
 _MAX_FORM_BYTES = 100_000
+_MAX_DIGITS = 9
+_POSTED = TypeAdapter(dict[str, Storable])
 templates = Jinja2Templates(directory=Path(__file__).with_name("templates"))
 
 
 async def form_fields(request: Request, person: MaybePerson) -> dict[str, str]:
-    """Return the posted fields, the last of each name. The person comes first: a wrong CSRF token reads nothing."""
+    """Return the posted fields, the last of each name. The person comes first: a wrong CSRF token reads nothing.
+
+    Raises CaseFormatError naming every field whose text can't be stored.
+    """
     body = await read_body(request, max_bytes=_MAX_FORM_BYTES)
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=60)
-    return {name: values[-1] for name, values in fields.items()}
+    try:
+        return _POSTED.validate_python({name: values[-1] for name, values in fields.items()})
+    except ValidationError as error:
+        raise wrong_fields(error) from error
 
 
 Fields = Annotated[dict[str, str], Depends(form_fields)]
+
+
+def whole_number(fields: dict[str, str], name: str) -> int:
+    """Return the number in a field. Raises InputError on anything but up to nine digits."""
+    said = fields.get(name, "")
+    if not said.isdecimal() or len(said) > _MAX_DIGITS:
+        raise InputError("must be a whole number", field=name)
+    return int(said)
+
+
+def checked(kind: type[Draft], **said: Any) -> Draft:
+    """Return the draft that a form's fields make. Raises CaseFormatError naming every wrong field."""
+    try:
+        return kind(**said)
+    except ValidationError as error:
+        raise wrong_fields(error) from error
 
 
 def words_for(request: Request) -> Words:

@@ -192,15 +192,27 @@ def test_only_arbitrators_are_kept_to_queues(house: House) -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "wanted", "secure"),
-    [("127.0.0.1", None, False), ("0.0.0.0", None, True), ("0.0.0.0", False, False), ("127.0.0.1", True, True)],
+    ("host", "url", "wanted", "secure"),
+    [
+        ("127.0.0.1", None, None, False),
+        ("127.0.0.1", "http://desk.example", None, False),
+        ("127.0.0.1", "https://desk.example", None, True),
+        ("127.0.0.1", "https://desk.example", False, False),
+        ("0.0.0.0", None, None, True),
+        ("0.0.0.0", "http://desk.example", None, True),
+        ("0.0.0.0", None, False, False),
+        ("127.0.0.1", None, True, True),
+    ],
 )
-def test_cookies_are_secure_unless_the_desk_is_on_the_loopback(host: str, wanted: bool | None, secure: bool) -> None:
-    assert Settings(host=host, secure_cookies=wanted).cookies_are_secure is secure
+def test_cookies_are_secure_unless_the_desk_is_on_the_loopback_and_nowhere_else(
+    host: str, url: str | None, wanted: bool | None, secure: bool
+) -> None:
+    assert Settings(host=host, public_url=url, secure_cookies=wanted).cookies_are_secure is secure
 
 
-def test_the_session_cookie_is_marked_as_the_settings_say(settings: Settings) -> None:
-    house = build_house(settings.model_copy(update={"secure_cookies": True}))
+@pytest.mark.parametrize("setting", [{"secure_cookies": True}, {"public_url": "https://desk.example"}])
+def test_the_session_cookie_is_marked_as_the_settings_say(settings: Settings, setting: dict[str, object]) -> None:
+    house = build_house(settings.model_copy(update=setting))
     house.gatekeeper.add_user("li", role=Role.LEAD, password=PASSWORD, by="system:test")
     client = TestClient(create_app(house.settings, house=house))
     answer = client.post("/sign-in", data={"name": "li", "password": PASSWORD}, follow_redirects=False)
