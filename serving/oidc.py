@@ -23,6 +23,7 @@ _ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 _TIMEOUT_S = 10.0
 _KEPT_S = 3600.0
 _LEEWAY_S = 60
+_NOT_UNIQUE = ("preferred_username", "name", "nickname", "email", "phone_number")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,11 @@ class OidcProvider:
         self.name_claim = name_claim
         self.transport = transport
         self._about: tuple[float, dict[str, Any]] | None = None
+
+    @property
+    def name_may_change_hands(self) -> bool:
+        """Whether the claim that names users may be another person's tomorrow: OpenID Connect Core 1.0, 5.7."""
+        return self.name_claim in _NOT_UNIQUE
 
     def begin(self, *, redirect_uri: str) -> tuple[str, Journey]:
         """Return the provider's address to send the browser to, and what to keep until it is back.

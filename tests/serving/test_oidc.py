@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from serving.app import create_app
 from serving.house import build_house
@@ -82,8 +83,8 @@ class Provider:
         if asked is None or asked["code_challenge"] != challenge.rstrip(b"=").decode() or known not in authorization:
             return 400, {"error": "invalid_grant"}
         claims = {
-            "iss": self.issuer, "aud": CLIENT_ID, "sub": "1", "exp": int(time.time()) + 60,
-            "nonce": asked["nonce"], "preferred_username": "li", **self.claims,
+            "iss": self.issuer, "aud": CLIENT_ID, "sub": "248289761001", "exp": int(time.time()) + 60,
+            "nonce": asked["nonce"], "preferred_username": "boss", **self.claims,
         }  # fmt: skip
         id_token = jwt.encode({"alg": "RS256", "kid": "k1"}, claims, self.signing_key)
         return 200, {"access_token": "t", "token_type": "Bearer", "id_token": id_token}
@@ -107,7 +108,8 @@ def client(settings: Settings, provider: Provider) -> Iterator[TestClient]:
         }
     )
     house = build_house(changed)
-    user_of(house, Role.ARBITRATOR, name="li")
+    user_of(house, Role.ARBITRATOR, name="248289761001")
+    user_of(house, Role.LEAD, name="boss")
     user_of(house, Role.SERVICE, name="feed")
     yield TestClient(create_app(changed, house=house), follow_redirects=False)
     house.store.close()
@@ -124,7 +126,7 @@ def come_back(client: TestClient, provider: Provider, **changed: str) -> int:
 def test_whom_the_provider_vouches_for_is_signed_in(client: TestClient, provider: Provider) -> None:
     assert "/sign-in/provider" in client.get("/sign-in").text
     assert come_back(client, provider) == 303
-    assert client.get("/api/v1/me").json()["name"] == "li"
+    assert client.get("/api/v1/me").json()["name"] == "248289761001"
 
 
 @pytest.mark.parametrize(
@@ -134,9 +136,9 @@ def test_whom_the_provider_vouches_for_is_signed_in(client: TestClient, provider
         {"iss": "http://elsewhere"},
         {"nonce": "of another trip"},
         {"exp": 1},
-        {"preferred_username": "nobody known"},
-        {"preferred_username": "feed"},
-        {"preferred_username": None},
+        {"sub": "nobody known"},
+        {"sub": "feed"},
+        {"sub": None},
     ],
 )
 def test_a_token_that_does_not_fit_lets_nobody_in(
@@ -145,6 +147,28 @@ def test_a_token_that_does_not_fit_lets_nobody_in(
     provider.claims = claims
     assert come_back(client, provider) == 401
     assert client.get("/api/v1/me").status_code == 401
+
+
+def test_the_log_tells_by_which_name_to_add_who_was_not_let_in(client: TestClient, provider: Provider) -> None:
+    provider.claims = {"sub": "ab12-cd"}
+    with capture_logs() as logged:
+        assert come_back(client, provider) == 401
+    (line,) = (line for line in logged if line["event"] == "provider_sign_in_refused")
+    assert "'ab12-cd'" in line["problem"]
+
+
+@pytest.mark.parametrize(
+    ("claim", "warned"),
+    [("sub", []), ("oid", []), ("preferred_username", ["preferred_username"]), ("email", ["email"])],
+)
+def test_a_claim_that_may_be_somebody_elses_tomorrow_is_warned_of_at_the_start(
+    settings: Settings, provider: Provider, claim: str, warned: list[str]
+) -> None:
+    of_provider = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT_ID, "oidc_name_claim": claim}
+    changed = settings.model_copy(update={**of_provider, "oidc_client_secret": SecretStr(CLIENT_SECRET)})
+    with capture_logs() as logged, TestClient(create_app(changed)):
+        pass
+    assert [line["claim"] for line in logged if line["event"] == "oidc_name_not_unique"] == warned
 
 
 def test_a_token_signed_with_another_key_lets_nobody_in(client: TestClient, provider: Provider) -> None:
