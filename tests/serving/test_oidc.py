@@ -28,26 +28,31 @@ CLIENT_ID, CLIENT_SECRET = "desk", "a secret shared with the provider"
 
 
 class Provider:
-    """An OpenID Connect provider on a free port. claims : put over the honest ID token's"""
+    """An OpenID Connect provider on a free port.
+
+    claims : put over the honest ID token's; said : answers in place of the honest document, keys or token
+    """
 
     def __init__(self) -> None:
         self.key = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig", "alg": "RS256"})
         self.signing_key = self.key
         self.claims: dict[str, Any] = {}
+        self.said: dict[str, Any] = {}
         self.codes: dict[str, dict[str, str]] = {}
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                self._answer(provider.document() if "well-known" in self.path else provider.keys())
+                what = "document" if "well-known" in self.path else "keys"
+                self._answer(provider.said.get(what, provider.document() if what == "document" else provider.keys()))
 
             def do_POST(self) -> None:
                 form = self.rfile.read(int(self.headers["content-length"])).decode()
                 fields = {name: values[0] for name, values in parse_qs(form).items()}
                 status, body = provider.token(fields, self.headers.get("authorization", ""))
-                self._answer(body, status)
+                self._answer(provider.said.get("token", body), status)
 
-            def _answer(self, body: dict[str, Any], status: int = 200) -> None:
+            def _answer(self, body: Any, status: int = 200) -> None:
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.end_headers()
@@ -189,3 +194,35 @@ def test_a_provider_that_is_away_is_said_and_the_password_form_stays(client: Tes
     provider.server.server_close()
     page = client.get("/sign-in/provider")
     assert (page.status_code, 'name="password"' in page.text) == (503, True)
+
+
+@pytest.mark.parametrize("name", ["issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"])
+@pytest.mark.parametrize("value", [None, 3, "", "/keys", "https://[", "https://a\x00b", "ftp://idp.example/keys"])
+def test_a_document_without_an_endpoint_is_a_provider_that_is_away_until_it_is_mended(
+    client: TestClient, provider: Provider, name: str, value: object
+) -> None:
+    for said in ({**provider.document(), name: value}, {n: v for n, v in provider.document().items() if n != name}, []):
+        provider.said = {"document": said}
+        page = client.get("/sign-in/provider")
+        assert (page.status_code, 'name="password"' in page.text) == (503, True)
+    provider.said = {}
+    assert come_back(client, provider) == 303
+
+
+@pytest.mark.parametrize("what", ["keys", "token"])
+@pytest.mark.parametrize("said", [[], {}, None, "x", 3, {"keys": None, "id_token": None}, {"keys": [1], "id_token": 3}])
+def test_an_answer_of_another_shape_lets_nobody_in(
+    client: TestClient, provider: Provider, what: str, said: object
+) -> None:
+    provider.said = {what: said}
+    assert come_back(client, provider) == 401
+    assert client.get("/api/v1/me").status_code == 401
+
+
+@pytest.mark.parametrize("kept", ['{"state": 1, "nonce": 2, "verifier": 3}', "[]", "null", "{}", "x"])
+def test_a_journey_that_was_tampered_with_leads_nowhere(client: TestClient, provider: Provider, kept: str) -> None:
+    back = provider.authorize(client.get("/sign-in/provider").headers["location"])
+    client.cookies.clear()
+    cookie = base64.urlsafe_b64encode(kept.encode()).decode()
+    headers = {"Cookie": f"evidence_review_journey={cookie}"}
+    assert client.get("/sign-in/provider/back", params=back, headers=headers).status_code == 401
