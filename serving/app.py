@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
@@ -43,6 +44,8 @@ from serving.settings import Settings
 from serving.traffic import Figures, Traffic
 from serving.web import pages
 
+log = structlog.get_logger(__name__)
+
 _KEEPER_PAUSE_S = 5.0
 _STATIC = Path(__file__).parent / "web" / "static"
 _DESCRIPTION = (
@@ -60,6 +63,9 @@ def create_app(settings: Settings, suggester: SuggestsRulings | None = None, *, 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        provider = built.identity_provider
+        if provider is not None and provider.name_may_change_hands:
+            log.warning("oidc_name_not_unique", claim=provider.name_claim)
         optional = built.champion_keeper(), built.courier(), built.retraining_runner(), built.shadow_worker()
         loops: list[Loop] = [
             built.worker(),

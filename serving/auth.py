@@ -93,7 +93,7 @@ class Gatekeeper:
         """Return a new session's token for whom an identity provider vouched. Raises StrangerError."""
         entry = self.store.accounts.password_entry(name) if _storable(name) else None
         if entry is None or entry.user.role == Role.SERVICE:
-            raise StrangerError("the identity provider knows you; this service doesn't")
+            raise StrangerError(f"the identity provider knows {name!r}; this service doesn't")
         return self._open_session(entry.user)
 
     def set_up(self, token: str, password: str) -> str:

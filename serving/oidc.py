@@ -9,6 +9,7 @@ import secrets
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from authlib.integrations.base_client.errors import OAuthError
@@ -23,6 +24,11 @@ _ALGORITHMS = ["RS256", "ES256", "EdDSA"]
 _TIMEOUT_S = 10.0
 _KEPT_S = 3600.0
 _LEEWAY_S = 60
+_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_AWAY = "the identity provider doesn't answer as it should; sign in otherwise or try again"
+_OF_SHAPE = (ValueError, TypeError, AttributeError)
+"""What comes of an answer that is no object, or holds other things than it should."""
+_NOT_UNIQUE = ("preferred_username", "name", "nickname", "email", "phone_number")
 
 
 @dataclass(frozen=True)
@@ -40,9 +46,12 @@ class Journey:
     def of_text(cls, text: str) -> "Journey":
         """Raises StrangerError."""
         try:
-            return cls(**json.loads(text))
+            journey = cls(**json.loads(text))
         except (ValueError, TypeError) as error:
             raise StrangerError("the sign-in was begun elsewhere; begin again") from error
+        if not all(isinstance(part, str) for part in asdict(journey).values()):
+            raise StrangerError("the sign-in was begun elsewhere; begin again")
+        return journey
 
 
 class OidcProvider:
@@ -64,10 +73,15 @@ class OidcProvider:
         self.transport = transport
         self._about: tuple[float, dict[str, Any]] | None = None
 
+    @property
+    def name_may_change_hands(self) -> bool:
+        """Whether the claim that names users may be another person's tomorrow: OpenID Connect Core 1.0, 5.7."""
+        return self.name_claim in _NOT_UNIQUE
+
     def begin(self, *, redirect_uri: str) -> tuple[str, Journey]:
         """Return the provider's address to send the browser to, and what to keep until it is back.
 
-        Raises StrangerError when the provider doesn't answer.
+        Raises StrangerError when the provider doesn't answer, or not as it should.
         """
         journey = Journey(secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48))
         with self._client(redirect_uri) as client:
@@ -100,7 +114,7 @@ class OidcProvider:
                 exp={"essential": True},
                 nonce={"essential": True, "value": journey.nonce},
             ).validate(claims)
-        except (OAuthError, httpx.HTTPError, JoseError, KeyError, ValueError) as error:
+        except (OAuthError, httpx.HTTPError, httpx.InvalidURL, JoseError, KeyError, *_OF_SHAPE) as error:
             raise StrangerError(f"the identity provider didn't vouch for you: {type(error).__name__}") from error
         name = claims.get(self.name_claim)
         if not isinstance(name, str) or not name:
@@ -122,7 +136,9 @@ class OidcProvider:
         now = time.monotonic()
         if self._about is None or now - self._about[0] > _KEPT_S:
             about = self._get(f"{self.issuer}/.well-known/openid-configuration")
-            if about.get("issuer", "").rstrip("/") != self.issuer:
+            if not isinstance(about, dict) or not all(_is_address(about.get(name)) for name in ("issuer", *_ENDPOINTS)):
+                raise StrangerError(_AWAY)
+            if about["issuer"].rstrip("/") != self.issuer:
                 raise StrangerError("the identity provider calls itself by another name than the setting")
             self._about = (now, about)
         address: str = self._about[1][name]
@@ -132,5 +148,14 @@ class OidcProvider:
         try:
             with httpx.Client(transport=self.transport, timeout=_TIMEOUT_S) as client:
                 return client.get(address).raise_for_status().json()
-        except (httpx.HTTPError, ValueError) as error:
-            raise StrangerError("the identity provider doesn't answer; sign in otherwise or try again") from error
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise StrangerError(_AWAY) from error
+
+
+def _is_address(value: object) -> bool:
+    try:
+        return (
+            isinstance(value, str) and bool(urlsplit(value).hostname) and httpx.URL(value).scheme in ("http", "https")
+        )
+    except (ValueError, httpx.InvalidURL):
+        return False

@@ -59,7 +59,9 @@ class Settings(BaseSettings):
     )
     oidc_client_id: str | None = Field(None, description="This service's id at the provider.")
     oidc_client_secret: SecretStr | None = Field(None, description="This service's secret at the provider.")
-    oidc_name_claim: str = Field("preferred_username", description="Claim that holds the user's name here.")
+    oidc_name_claim: str = Field(
+        "sub", description="Claim that holds the user's name here: one that the provider gives to nobody else, ever."
+    )
     webhook_url: str | None = Field(None, pattern="^https?://", description="Where decisions and notices are sent.")
     webhook_secret: SecretStr | None = Field(None, min_length=24, description="What these messages are signed with.")
     webhook_attempts: int = Field(20, ge=1, description="Attempts at a message before it is given up.")
