@@ -14,7 +14,7 @@ from models.errors import InputError
 from serving.records import Person, Queue, Role, Scope, User
 from serving.refusals import ForbiddenError, LockedOutError, StrangerError
 from serving.store import Store
-from serving.store.users import LinkKind
+from serving.store.users import LinkKind, WayIn
 
 MIN_PASSWORD_LENGTH = 12
 SESSION_COOKIE = "evidence_review_session"
@@ -87,28 +87,28 @@ class Gatekeeper:
         if entry is None:
             raise StrangerError("name or password is wrong")
         self.store.accounts.forget_attempts(digest)
-        return self._open_session(entry.user)
+        return self._open_session(entry.user, way="password")
 
     def sign_in_by_name(self, name: str) -> str:
         """Return a new session's token for whom an identity provider vouched. Raises StrangerError."""
         entry = self.store.accounts.password_entry(name) if _storable(name) else None
         if entry is None or entry.user.role == Role.SERVICE:
             raise StrangerError(f"the identity provider knows {name!r}; this service doesn't")
-        return self._open_session(entry.user)
+        return self._open_session(entry.user, way="provider")
 
     def set_up(self, token: str, password: str) -> str:
         """Spend a set-up link, set the password and return a new session's token. Raises StrangerError, InputError."""
         user = self.store.accounts.set_up(hash_token(token), password_hash=self._hashed(password))
         if user is None:
             raise StrangerError("this set-up link is unknown, used or expired; ask for a new one")
-        return self._open_session(user)
+        return self._open_session(user, way="set_up")
 
     def sign_in_by_link(self, token: str) -> str:
         """Spend a one-time link and return a new session's token. Raises StrangerError."""
         user = self.store.accounts.use_link(hash_token(token))
         if user is None:
             raise StrangerError("this sign-in link is unknown, used or expired; ask for a new one")
-        return self._open_session(user)
+        return self._open_session(user, way="link")
 
     def sign_out(self, session_token: str, *, user: User) -> None:
         self.store.accounts.end_session(hash_token(session_token), user=user)
@@ -147,13 +147,14 @@ class Gatekeeper:
         self.store.accounts.add_link(user, token_hash=hash_token(token), by=by, expires_at=expires_at, kind=kind)
         return token
 
-    def _open_session(self, user: User) -> str:
+    def _open_session(self, user: User, *, way: WayIn) -> str:
         token = secrets.token_urlsafe(32)
         self.store.accounts.open_session(
             user,
             token_hash=hash_token(token),
             csrf_token=secrets.token_urlsafe(32),
             expires_at=datetime.now(UTC) + timedelta(hours=self.session_hours),
+            way=way,
         )
         return token
 

@@ -213,7 +213,10 @@ def problem_of(request: Request, error: ReviewError) -> Response:
 
 def _invalid_request(request: Request, error: Exception) -> Response:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    errors = [(".".join(str(part) for part in item["loc"][1:]) or "body", str(item["msg"])) for item in found]
+    errors = [
+        (".".join(str(part) for part in item["loc"][1:]) or "body", str(item["msg"]).removeprefix("Value error, "))
+        for item in found
+    ]
     detail = "; ".join(f"{field}: {message}" for field, message in errors)[:2000]
     return problem(request, Answer(422, "bad-input"), detail, errors=errors)
 

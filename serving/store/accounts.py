@@ -8,7 +8,7 @@ from serving.audit import Action
 from serving.records import Person, Queue, Role, Scope, User
 from serving.store import attempts, trail, users
 from serving.store.database import Database
-from serving.store.users import LinkKind, PasswordEntry
+from serving.store.users import LinkKind, PasswordEntry, WayIn
 
 
 class Accounts:
@@ -47,12 +47,12 @@ class Accounts:
         with self.database.read() as connection:
             return users.everyone(connection)
 
-    def open_session(self, user: User, *, token_hash: str, csrf_token: str, expires_at: datetime) -> None:
+    def open_session(self, user: User, *, token_hash: str, csrf_token: str, expires_at: datetime, way: WayIn) -> None:
         with self.database.write() as connection:
             users.open_session(
                 connection, user, token_hash=token_hash, csrf_token=csrf_token, at=_now(), expires_at=expires_at
             )
-            _note(connection, Action.SIGNED_IN, user, by=user.name)
+            _note(connection, Action.SIGNED_IN, user, by=user.name, detail={"way": way})
 
     def end_session(self, token_hash: str, *, user: User) -> None:
         with self.database.write() as connection:

@@ -18,6 +18,7 @@ _QUEUES = TypeAdapter(tuple[Queue, ...])
 
 
 LinkKind = Literal["sign_in", "set_up"]
+WayIn = Literal["password", "link", "set_up", "provider"]
 
 
 @dataclass(frozen=True)

@@ -228,3 +228,15 @@ def test_a_case_and_a_reason_as_long_as_may_be_are_decided_and_told_whole(
     (notice,) = client.get(f"{one}/notices", headers=arbitrator).json()
     assert notice["text"]["en"].count("locker") == 1_000
     assert draft["reason"] in notice["text"]["zh"]
+
+
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [("/cases?search=a%00b", "search"), ("/cases?assigned_to=%00", "assigned_to"), ("/decisions/export?by=%00", "by")],
+)
+def test_a_query_that_holds_what_cannot_be_stored_is_said_with_its_name(
+    client: TestClient, lead: Headers, address: str, field: str
+) -> None:
+    answer = client.get(f"/api/v1{address}", headers=lead)
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": field, "message": "holds a NUL character"}]

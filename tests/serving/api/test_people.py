@@ -141,3 +141,13 @@ def test_a_name_is_taken_once_and_a_service_gets_no_link(house: House) -> None:
 def test_every_way_in_leaves_a_line_in_the_trail(signed_in: TestClient, house: House) -> None:
     actions = [event.action for event in house.store.audit_trail(subject="user:test-lead")]
     assert actions == ["user_added", "link_made", "link_used", "signed_in"]
+
+
+def test_the_trail_says_by_which_way_somebody_signed_in(house: House) -> None:
+    keeper, user = house.gatekeeper, user_of(house, Role.LEAD)
+    keeper.sign_in_by_link(keeper.make_link(user, by="system:test"))
+    keeper.set_up(keeper.make_link(user, by="system:test", kind="set_up"), PASSWORD)
+    keeper.sign_in_by_password(user.name, PASSWORD)
+    keeper.sign_in_by_name(user.name)
+    events = [event for event in house.store.audit_trail(subject="user:test-lead") if event.action == "signed_in"]
+    assert [event.detail["way"] for event in events] == ["link", "set_up", "password", "provider"]
