@@ -6,24 +6,26 @@ Reads sums of money out of messages and notes. A partial refund nobody named a s
 import re
 
 from models.evidence import CaseEvidence
+from models.money import minor_of
 from models.vocabulary import ProcedureEventKind, Ruling, Speaker, StatementLabel
 
 _NUMBER = r"(?<![\d.,])(?:\d{1,3}(?:,\d{3}){1,3}|\d{1,10})(?:\.\d{1,2})?"
+_CODE = "USD|GBP|EUR|AUD|CAD|HKD|JPY|KRW|CNY|RMB"
 _SUM = re.compile(
-    rf"(?:[¥￥$£€]|USD|GBP|EUR|AUD|CNY|RMB)\s{{0,3}}(?P<before>{_NUMBER})(?![\d.]*\d)"
+    rf"(?:[¥￥$£€₩]|{_CODE})\s{{0,3}}(?P<before>{_NUMBER})(?![\d.]*\d)"
     rf"|(?P<yuan>{_NUMBER})块(?P<jiao>\d)(?!\d)"
-    rf"|(?P<after>{_NUMBER})\s{{0,3}}(?:元|块|USD|GBP|EUR|AUD|CNY|RMB|dollars|bucks|quid|pounds)",
+    rf"|(?P<after>{_NUMBER})\s{{0,3}}(?:[元块円]|{_CODE}|dollars|bucks|quid|pounds|yen)",
     re.IGNORECASE,
 )
 _OFFERED = 0.5
 
 
-def sums_minor(text: str | None) -> list[int]:
-    """Return the sums of money named in `text`, in minor units, in order."""
+def sums_minor(text: str | None, currency: str) -> list[int]:
+    """Return the sums of money named in `text`, in minor units of `currency`, in order."""
     found = []
     for match in _SUM.finditer(text or ""):
         number = match["yuan"] or match["before"] or match["after"]
-        found.append(round(float(number.replace(",", "")) * 100) + 10 * int(match["jiao"] or 0))
+        found.append(minor_of(number, currency) + minor_of(f"0.{match['jiao'] or 0}", currency))
     return found
 
 
@@ -52,4 +54,5 @@ def _offered_sums(evidence: CaseEvidence) -> list[int]:
         for statement, _, _ in evidence.said(StatementLabel.OFFERS_PARTIAL, by=Speaker.SELLER, at_least=_OFFERED)
         if statement.ref in messages
     ]
-    return [sum_ for _, text in sorted(offers, key=lambda offer: offer[0]) for sum_ in sums_minor(text)]
+    in_order = sorted(offers, key=lambda offer: offer[0])
+    return [sum_ for _, text in in_order for sum_ in sums_minor(text, case.order.currency)]

@@ -11,7 +11,7 @@ from models.clocks import RunningClock
 from models.domain import Case
 from models.vocabulary import Claim, Ruling
 
-_AMOUNT_OF = {"CNY": 1.0, "USD": 7.0, "EUR": 8.0, "GBP": 9.0, "JPY": 0.05, "HKD": 0.9}
+_AMOUNT_OF = {"CNY": 1.0, "USD": 7.0, "EUR": 8.0, "GBP": 9.0, "JPY": 5.0, "HKD": 0.9}
 """Rough worth of a minor unit, to order a queue of several currencies; unknown ones count as 1."""
 _NO_CLOCK = timedelta(hours=72)
 _UNKNOWN = 0.5

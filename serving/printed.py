@@ -14,6 +14,7 @@ from models.domain import (
     StatementEvidence,
     Suggestion,
 )
+from models.money import written
 from models.vocabulary import Party
 
 _CALIBRATION = {
@@ -21,6 +22,7 @@ _CALIBRATION = {
     "outcomes": "checked against confirmed decisions",
 }
 _QUOTE_LENGTH = 40
+_EFFECT = "[…]: what it adds to the probability of the suggested ruling, whichever side it speaks for"
 _ACCOUNTS = ("buyer_statement", "seller_statement")
 
 
@@ -83,7 +85,9 @@ def suggestion_page(suggestion: Suggestion, case: Case) -> RenderableType:
 
 
 def _evidence(suggestion: Suggestion, case: Case) -> Table:
-    table = Table(title="Strongest reasons for each side", title_justify="left")
+    table = Table(
+        title="Strongest reasons for each side", title_justify="left", caption=_EFFECT, caption_justify="left"
+    )
     table.add_column("for the buyer", ratio=1)
     table.add_column("for the seller", ratio=1)
     sides = [[piece for piece in suggestion.evidence if piece.favours == side][:4] for side in Party]
@@ -122,7 +126,7 @@ def _remedy(suggestion: Suggestion, case: Case) -> str:
     remedy = suggestion.remedy
     parts = []
     if remedy.refund_minor is not None:
-        parts.append(f"refund {remedy.refund_minor / 100:.2f} {case.order.currency}")
+        parts.append(f"refund {written(remedy.refund_minor, case.order.currency)} {case.order.currency}")
     parts += [
         f"{name} freight on {who}"
         for name, who in (("outbound", remedy.outbound_freight), ("return", remedy.return_freight))

@@ -12,6 +12,8 @@ from typing import Literal
 
 import yaml
 
+from models.money import written
+
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 _CATALOGUE = Path(__file__).with_name("catalogue.yaml")
@@ -64,8 +66,8 @@ def moment(at: datetime) -> str:
 
 
 def money(minor: int, currency: str) -> str:
-    """Return minor units as a sum with two decimals and its currency."""
-    return f"{currency} {minor / 100:,.2f}"
+    """Return minor units as a sum with its currency before it."""
+    return f"{currency} {written(minor, currency)}"
 
 
 def percent(probability: float) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from models.domain import DecisionDraft, EvidenceAsk, Remedy, RequestText
 from models.errors import InputError
+from models.money import minor_of
 from models.vocabulary import Responsible, Ruling, Stage
 from serving.desk_records import PossibleAsk
 from serving.records import CaseView
@@ -68,7 +69,7 @@ def draft_of(fields: dict[str, str], view: CaseView, t: Words, *, reason_require
         stage=Stage(stage) if stage in set(Stage) else Stage.FIRST_REVIEW,
         suggestion_id=fields.get("suggestion_id") or None,
         responsible=_responsible(fields),
-        remedy=_edited(fields),
+        remedy=_edited(fields, view.case.order.currency),
         reason="\n".join([*chosen, *([note] if note else [])]),
         request=_request(fields, view) if ruling == Ruling.REQUEST_EVIDENCE else None,
         distinguishes=fields.get("distinguishes", "").strip()[:_MAX_NOTE],
@@ -90,11 +91,11 @@ def _order(view: CaseView, ruling: Ruling, t: Words) -> str:
     return " · ".join(said)
 
 
-def _edited(fields: dict[str, str]) -> Remedy:
+def _edited(fields: dict[str, str], currency: str) -> Remedy:
     """Return a remedy that says only what was typed or chosen."""
     said: dict[str, Any] = {}
     if sum_ := fields.get("refund", "").strip():
-        said["refund_minor"] = _minor(sum_)
+        said["refund_minor"] = _minor(sum_, currency)
     for name in ("outbound_freight", "return_freight"):
         payer = fields.get(name, "")
         if payer in _PAYERS or payer == "none":
@@ -118,10 +119,10 @@ def _request(fields: dict[str, str], view: CaseView) -> EvidenceAsk | None:
     return EvidenceAsk(party=ask.party, what=named, text=RequestText(zh=own, en=own) if own else ask.text)
 
 
-def _minor(sum_: str) -> int:
+def _minor(sum_: str, currency: str) -> int:
     try:
-        value = round(float(sum_.replace(",", "")) * 100)
-    except (ValueError, OverflowError) as error:
+        value = minor_of(sum_, currency)
+    except ValueError as error:
         raise InputError("is no sum", field="remedy.refund_minor") from error
     if not 0 <= value <= _MOST_MINOR:
         raise InputError("is no sum that could have been paid", field="remedy.refund_minor")

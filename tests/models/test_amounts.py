@@ -32,23 +32,29 @@ from tests.builders import build_case, build_evidence, happened, hours, said
     ],
 )
 def test_sums_are_read_as_they_are_written(text: str | None, sums: list[int]) -> None:
-    assert sums_minor(text) == sums
+    assert sums_minor(text, "CNY") == sums
+
+
+def test_yen_have_no_decimals() -> None:
+    assert sums_minor("返金 ¥3,000、または1500円 or 800 yen", "JPY") == [3000, 1500, 800]
 
 
 @given(st.integers(1, 10**8))
 def test_every_written_price_is_read_back(minor: int) -> None:
-    assert sums_minor(f"退你{minor / 100:.2f}元") == [minor]
-    assert sums_minor(f"refund ${minor / 100:,.2f} now") == [minor]
+    assert sums_minor(f"退你{minor / 100:.2f}元", "CNY") == [minor]
+    assert sums_minor(f"refund ${minor / 100:,.2f} now", "USD") == [minor]
 
 
 @given(st.text(max_size=200))
 def test_no_text_breaks_the_reading(text: str) -> None:
-    assert all(found >= 0 for found in sums_minor(text))
+    assert all(found >= 0 for found in sums_minor(text, "CNY"))
 
 
 @pytest.mark.parametrize("unit", ["1", "1,", "1.", "$", "$1", "１"])
 def test_a_hostile_text_is_read_at_once(unit: str) -> None:
-    sums_minor((unit * 20_000)[:20_000])  # the suite's time limit is the oracle: a quadratic reading takes minutes
+    sums_minor(
+        (unit * 20_000)[:20_000], "CNY"
+    )  # the suite's time limit is the oracle: a quadratic reading takes minutes
 
 
 def _offer(text: str, *, at: float = 60) -> dict[str, object]:

@@ -100,3 +100,4 @@ def test_facts_are_said_in_the_language_of_the_page() -> None:
 
 def test_money_shows_its_currency() -> None:
     assert money(123456, "CNY") == "CNY 1,234.56"
+    assert money(5900, "JPY") == "JPY 5,900"
