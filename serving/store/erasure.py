@@ -16,13 +16,14 @@ import sqlalchemy as sa
 from sqlalchemy import Connection
 
 from models.domain import Case, Decision, Suggestion
-from models.integrity import IntegrityReport, ReusedPhoto
+from models.integrity import IntegrityReport
 from models.privacy import emptied_case
 from models.vocabulary import Platform
 from serving.records import CaseKey, CaseStatus, StoredVersion
 from serving.refusals import CaseUnderWayError
 from serving.store import cases, jobs, trail
 from serving.store.database import Database
+from serving.store.photo_checks import named_by
 from serving.tables import (
     appeals,
     audit_events,
@@ -120,8 +121,8 @@ class Erasures:
             dropped = drop_photos(connection, row.id)
             _empty_versions(connection, row.id, stand_in)
             _drop_answers(connection, row.id, key)
+            _drop_mentions(connection, row.id, key)
             _drop_around(connection, row.id, key)
-            _drop_mentions(connection, key)
             connection.execute(
                 case_table.update()
                 .where(case_table.c.id == row.id)
@@ -254,21 +255,21 @@ def _drop_answers(connection: Connection, case_key: int, key: CaseKey) -> None:
     connection.execute(keys.delete().where(sa.or_(*(keys.c.answer.contains(name, autoescape=True) for name in names))))
 
 
-def _drop_mentions(connection: Connection, key: CaseKey) -> None:
-    """Drop saved views that look for the case, and findings about other cases' photos that name it."""
+def _drop_mentions(connection: Connection, case_key: int, key: CaseKey) -> None:
+    """Drop saved views that look for the case, and findings about other cases' photos that name it.
+
+    The case's own findings are locked with them: of two cases that name each other, both may be erased at once.
+    """
     name = json.dumps(key.case_id, ensure_ascii=False)
     searched = urlencode({"search": key.case_id})
     connection.execute(preferences.delete().where(preferences.c.value.contains(searched, autoescape=True)))
-    naming = sa.select(photo_checks).where(photo_checks.c.payload.contains(name, autoescape=True))
-    for row in connection.execute(naming).all():
+    naming = sa.or_(photo_checks.c.case_key == case_key, photo_checks.c.payload.contains(name, autoescape=True))
+    query = sa.select(photo_checks).where(naming).order_by(photo_checks.c.id).with_for_update()
+    for row in connection.execute(query).all():
         report = IntegrityReport.model_validate_json(row.payload)
-        others = tuple(finding for finding in report.findings if not _names(finding, key))
+        others = tuple(finding for finding in report.findings if named_by(finding) != key)
         connection.execute(
             photo_checks.update()
             .where(photo_checks.c.id == row.id)
             .values(payload=report.model_copy(update={"findings": others}).model_dump_json())
         )
-
-
-def _names(finding: object, key: CaseKey) -> bool:
-    return isinstance(finding, ReusedPhoto) and (finding.other_platform, finding.other_case_id) == key

@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from models.domain import Case, Photo
-from models.integrity import IntegrityReport
+from models.integrity import IntegrityReport, ReusedPhoto
 from serving.audit import Action
-from serving.records import StoredVersion
+from serving.records import CaseStatus, StoredVersion
 from serving.store import decisions, trail
-from serving.store.cases import is_erased
 from serving.store.database import Database
 from serving.tables import case_photos, case_versions, cases, photo_checks, photos
 
@@ -59,21 +58,24 @@ class PhotoChecks:
         return [(case, photo) for case, photo_id in rows for photo in case.photos if photo.photo_id == photo_id]
 
     def keep(self, version: StoredVersion, report: IntegrityReport, *, by: str) -> None:
-        """Keep the newest report on a version, none on a case that was erased meanwhile.
+        """Keep the newest report on a version; nothing on, and no finding that names, a case that was erased meanwhile.
 
         Two that come at once are kept one after the other.
         """
         at = datetime.now(UTC)
         ours = sa.and_(photo_checks.c.case_key == version.case_key, photo_checks.c.version == version.version)
         with self.database.write() as connection:
-            if is_erased(connection, version.case_key):
+            found = connection.execute(_with_those_named(version, report)).all()
+            if all(row.id != version.case_key for row in found):
                 return
+            there = {None, *((row.platform, row.case_id) for row in found)}
+            findings = tuple(finding for finding in report.findings if named_by(finding) in there)
             connection.execute(photo_checks.delete().where(ours))
             connection.execute(
                 photo_checks.insert().values(
                     case_key=version.case_key,
                     version=version.version,
-                    payload=report.model_dump_json(),
+                    payload=report.model_copy(update={"findings": findings}).model_dump_json(),
                     created_at=at,
                 )
             )
@@ -83,7 +85,7 @@ class PhotoChecks:
                 actor=by,
                 subject=f"{version.case.platform}/{version.case.case_id}",
                 at=at,
-                detail={"version": version.version, "n_findings": len(report.findings)},
+                detail={"version": version.version, "n_findings": len(findings)},
             )
 
     def is_hidden(self, version: StoredVersion) -> bool:
@@ -99,3 +101,16 @@ class PhotoChecks:
         with self.database.read() as connection:
             payload = connection.execute(query).scalar_one_or_none()
         return IntegrityReport.model_validate_json(payload) if payload is not None else None
+
+
+def named_by(finding: object) -> tuple[str, str] | None:
+    """Return platform and id of the other case that a finding names."""
+    return (finding.other_platform, finding.other_case_id) if isinstance(finding, ReusedPhoto) else None
+
+
+def _with_those_named(version: StoredVersion, report: IntegrityReport) -> sa.Select[tuple[int, str, str]]:
+    """Lock a version's case and those that its report names, as far as they aren't erased, in one order."""
+    named = [key for key in map(named_by, report.findings) if key is not None]
+    wanted = sa.or_(cases.c.id == version.case_key, sa.tuple_(cases.c.platform, cases.c.case_id).in_(named))
+    query = sa.select(cases.c.id, cases.c.platform, cases.c.case_id)
+    return query.where(wanted, cases.c.status != CaseStatus.ERASED).order_by(cases.c.id).with_for_update()
