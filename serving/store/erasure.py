@@ -152,9 +152,13 @@ class Erasures:
 
 
 def drop_photos(connection: Connection, case_key: int) -> tuple[str, ...]:
-    """Let a case go without its photos; return the digests that no other case has, whose rows go too."""
-    query = sa.select(case_photos.c.digest).where(case_photos.c.case_key == case_key).distinct()
-    digests = connection.execute(query).scalars().all()
+    """Let a case go without its photos; return the digests that no other case has, whose rows go too.
+
+    No other case gets one of them, or goes without it, before this transaction ends.
+    """
+    of_case = sa.select(case_photos.c.digest).where(case_photos.c.case_key == case_key)
+    locked = sa.select(photos.c.digest).where(photos.c.digest.in_(of_case)).order_by(photos.c.digest)
+    digests = connection.execute(locked.with_for_update()).scalars().all()
     connection.execute(case_photos.delete().where(case_photos.c.case_key == case_key))
     kept = set(connection.execute(sa.select(case_photos.c.digest).where(case_photos.c.digest.in_(digests))).scalars())
     gone = tuple(digest for digest in digests if digest not in kept)

@@ -1,15 +1,18 @@
 """What an erasure meets on its way leaves nothing of the case behind, and neither of the two fails."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from models.integrity import IntegrityReport, ReusedPhoto
 from models.vocabulary import Platform
 from serving.house import House
 from serving.records import CaseKey, Role
 from serving.store.erasure import ErasedCase
-from tests.builders import build_case
+from serving.tables import photos
+from tests.builders import build_case, photo_bytes
 from tests.serving.conftest import on_both_databases as pytest_generate_tests  # noqa: F401
 from tests.serving.conftest import user_of
 from tests.serving.store.overtaking import overtaken
@@ -83,3 +86,28 @@ def test_two_cases_that_name_each_other_may_be_erased_at_once(filed: House) -> N
     looking(filed, TWO, ONE)()
     done = overtaken(filed, erasing(filed, ONE), erasing(filed, TWO), at="UPDATE photo_checks")
     assert [type(one) for one in done] == [ErasedCase, ErasedCase]
+
+
+def photos_kept(house: House) -> int:
+    with house.store.database.read() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(photos)).scalar_one())
+
+
+def add_photo(house: House, key: CaseKey) -> Any:
+    photo = house.photo_intake.keep(photo_bytes())
+    return house.store.add_photo(key, "p1", photo, by=user_of(house, Role.SERVICE))
+
+
+def test_a_photo_that_another_case_is_just_getting_stays_with_that_case(filed: House) -> None:
+    add_photo(filed, ONE)
+    done = overtaken(filed, lambda: add_photo(filed, TWO), erasing(filed, ONE), at="INSERT INTO case_photos")
+    assert (done[0].changed, type(done[1])) == (True, ErasedCase)
+    assert len(filed.store.version(TWO).digests) == photos_kept(filed) == 1
+
+
+def test_a_photo_of_two_cases_erased_at_once_goes_with_the_later_one(filed: House) -> None:
+    for key in (ONE, TWO):
+        add_photo(filed, key)
+    done = overtaken(filed, erasing(filed, ONE), erasing(filed, TWO), at="DELETE FROM photos")
+    assert [len(one.photos) for one in done] == [0, 1]
+    assert photos_kept(filed) == 0
