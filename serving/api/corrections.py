@@ -34,7 +34,7 @@ def list_corrections(person: Reader, key: CaseKeyDep, store: StoreDep) -> tuple[
 
 @router.delete(
     "/{platform}/{case_id:path}/corrections/{correction_id}",
-    responses=problem_responses(401, 403, 404, 422, 503, 507),
+    responses=problem_responses(401, 403, 404, 409, 422, 503, 507),
 )
 def take_back(
     person: Arbitrator, key: CaseKeyDep, correction_id: Annotated[Identifier, Path()], store: StoreDep

@@ -2,6 +2,10 @@
 
 All SQL of the project is in this package. Photo bytes are kept by `serving.photo_store`; a file is written before the
 row that names it. Knows nothing of HTTP, of passwords or of how suggestions are made.
+
+Rows are locked in one order, so that no two transactions wait for each other: cases first, by their keys; then what is
+kept of them, such as jobs, photos and findings; the end of the audit trail last. Who makes an entry under a case's id
+holds the case, or a message about it, so that no entry names a case that is erased meanwhile.
 """
 
 import random

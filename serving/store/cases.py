@@ -38,10 +38,9 @@ def key_of(connection: Connection, case_key: int) -> CaseKey:
     return CaseKey(Platform(row.platform), row.case_id)
 
 
-def is_erased(connection: Connection, case_key: int) -> bool:
-    """Return whether a case was erased; one that wasn't can't be before this transaction ends."""
-    query = sa.select(cases.c.status).where(cases.c.id == case_key).with_for_update()
-    return bool(connection.execute(query).scalar_one() == CaseStatus.ERASED)
+def locked(connection: Connection, case_key: int) -> Any:
+    """Return the row of a case, erased or not, that nobody else changes before this transaction ends."""
+    return connection.execute(sa.select(cases).where(cases.c.id == case_key).with_for_update()).one()
 
 
 def version_of(connection: Connection, *, case_key: int, version: int) -> StoredVersion:

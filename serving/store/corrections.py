@@ -16,6 +16,7 @@ from serving.desk_records import Correction, CorrectionDraft
 from serving.records import CaseKey, StoredVersion, User
 from serving.refusals import ForbiddenError, UnknownError
 from serving.store import trail
+from serving.store.cases import row_of
 from serving.store.decisions import MAY_DECIDE
 from serving.tables import cases, corrections, users
 
@@ -85,7 +86,11 @@ def correct(
 
 
 def withdraw(connection: Connection, key: CaseKey, correction_id: str, *, by: User, at: datetime) -> Correction:
-    """Take a correction back: by its author or a lead. It stays on record. Raises UnknownError, ForbiddenError."""
+    """Take a correction back: by its author or a lead. It stays on record.
+
+    Raises UnknownError, CaseErasedError, ForbiddenError.
+    """
+    row_of(connection, key, for_change=True)
     found = next((item for item in _read(connection, corrections.c.correction_id == correction_id)), None)
     if found is None or CaseKey(found.platform, found.case_id) != key:
         raise UnknownError("correction", correction_id)

@@ -108,6 +108,13 @@ class Erasures:
             if why is not None:
                 raise CaseUnderWayError(platform=key.platform, case_id=key.case_id, why=why)
             at, stand_in = datetime.now(UTC), f"{_GONE}-{uuid.uuid4().hex[:16]}"
+            _empty_rulings(connection, row.id, stand_in)
+            dropped = drop_photos(connection, row.id)
+            _empty_versions(connection, row.id, stand_in)
+            _drop_answers(connection, row.id, key)
+            _drop_mentions(connection, row.id, key)
+            _drop_around(connection, row.id, key)
+            # After the outbox: whoever delivers holds the message, not the case, until its entry is written.
             detail: trail.Detail = {"reason": reason, "case": stand_in}
             trail.erase(
                 connection,
@@ -117,12 +124,6 @@ class Erasures:
                 at=at,
                 detail=detail,
             )
-            _empty_rulings(connection, row.id, stand_in)
-            dropped = drop_photos(connection, row.id)
-            _empty_versions(connection, row.id, stand_in)
-            _drop_answers(connection, row.id, key)
-            _drop_mentions(connection, row.id, key)
-            _drop_around(connection, row.id, key)
             connection.execute(
                 case_table.update()
                 .where(case_table.c.id == row.id)

@@ -83,17 +83,19 @@ def take(connection: Connection, key: CaseKey, *, by: User, policy: DeskPolicy, 
     return Hold(held_by=by.name, taken_at=at, held_until=until, fence=fence)
 
 
-def release(connection: Connection, key: CaseKey, *, by: User, at: datetime, noted: bool = True) -> None:
-    """Let a case go; a lead may let go somebody else's. Nothing happens where nobody holds it. Raises HeldError."""
-    case_key = row_of(connection, key).id
+def release(connection: Connection, key: CaseKey, *, by: User, at: datetime) -> None:
+    """Let a case go; a lead may let go somebody else's. Nothing happens where nobody holds it.
+
+    Raises UnknownError, CaseErasedError, HeldError.
+    """
+    case_key = row_of(connection, key, for_change=True).id
     held = of_case(connection, case_key, at=at)
     if held is None:
         return
     if held.held_by != by.name and by.role.value != "lead":
         raise HeldError(held_by=held.held_by)
     drop(connection, case_key, at=at)
-    if noted:
-        trail.record(connection, Action.CASE_RELEASED, actor=by.name, subject=str(key), at=at)
+    trail.record(connection, Action.CASE_RELEASED, actor=by.name, subject=str(key), at=at)
 
 
 def drop(connection: Connection, case_key: int, *, at: datetime) -> None:

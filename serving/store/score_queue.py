@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from models.domain import Suggestion
-from serving.records import ScoreJob
+from serving.records import CaseStatus, ScoreJob
 from serving.store import cases, jobs, suggestions, switches
 from serving.store.database import Database
 
@@ -19,14 +19,22 @@ class ScoreQueue:
             return jobs.lease(connection, worker=worker, at=_now(), lease_s=lease_s)
 
     def is_wanted(self, job: ScoreJob, *, worker: str) -> bool:
-        """Return whether the job's version is current and suggestions of its kind aren't switched off."""
+        """Return whether the job's version is current and suggestions of its kind aren't switched off.
+
+        Nothing is wanted on a case that was erased meanwhile.
+        """
         with self.database.write() as connection:
-            key = cases.key_of(connection, job.case_key)
-            row = cases.row_of(connection, key)
+            row = cases.locked(connection, job.case_key)
+            if row.status == CaseStatus.ERASED:
+                return False
             if switches.is_off(connection, claim=row.claim, platform=row.platform):
-                actor = f"system:{worker}"
                 suggestions.mark_off(
-                    connection, key=key, case_key=job.case_key, version=job.version, actor=actor, at=_now()
+                    connection,
+                    key=cases.key_of(connection, job.case_key),
+                    case_key=job.case_key,
+                    version=job.version,
+                    actor=f"system:{worker}",
+                    at=_now(),
                 )
                 return False
             return bool(row.version == job.version)
@@ -41,6 +49,7 @@ class ScoreQueue:
         Raises LeaseLostError, and stores nothing, when another worker took the job over.
         """
         with self.database.write() as connection:
+            cases.locked(connection, job.case_key)
             jobs.finish(connection, job, at=_now())
             return suggestions.keep(
                 connection,
@@ -67,6 +76,7 @@ class ScoreQueue:
             if retry_in_s is not None:
                 jobs.put_back(connection, job, run_after=at + timedelta(seconds=retry_in_s), problem=problem)
                 return
+            cases.locked(connection, job.case_key)
             jobs.finish(connection, job, at=at, state="failed", problem=problem)
             suggestions.mark_failed(
                 connection,

@@ -18,7 +18,7 @@ from serving.audit import Action
 from serving.model_records import ShadowState
 from serving.records import CaseStatus, ShadowJob, User
 from serving.store import jobs, outcomes, trail
-from serving.store.cases import is_erased
+from serving.store.cases import locked
 from serving.store.database import Database
 from serving.tables import cases, shadow_runs, shadow_suggestions, suggestions
 from serving.tables import jobs as job_table
@@ -147,9 +147,9 @@ class Shadows:
         }
         said = suggestion.model_dump(mode="json", include={"probabilities", "prediction_set", "abstained"})
         with self.database.alter() as connection:
-            at, erased = datetime.now(UTC), is_erased(connection, job.case_key)
+            at, case = datetime.now(UTC), locked(connection, job.case_key)
             jobs.finish(connection, job, at=at)
-            if erased:
+            if case.status == CaseStatus.ERASED:
                 return
             if connection.execute(sa.select(shadow_suggestions.c.id).filter_by(**answer)).first() is None:
                 row = shadow_suggestions.insert().values(**answer, payload=json.dumps(said), created_at=at)

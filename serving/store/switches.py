@@ -48,11 +48,13 @@ def switch_on(connection: Connection, switch_id: str, *, by: User, at: datetime)
     if found.ended_at is not None:
         return found
     connection.execute(switches.update().where(switches.c.switch_id == switch_id).values(ended_at=at, ended_by=by.name))
-    for row in connection.execute(
-        sa.select(cases.c.id, cases.c.version, cases.c.claim, cases.c.platform).where(
-            cases.c.suggestion_state == "off", cases.c.status == CaseStatus.OPEN.value
-        )
-    ).all():
+    unscored = (
+        sa.select(cases.c.id, cases.c.version, cases.c.claim, cases.c.platform)
+        .where(cases.c.suggestion_state == "off", cases.c.status == CaseStatus.OPEN.value)
+        .order_by(cases.c.id)
+        .with_for_update()
+    )
+    for row in connection.execute(unscored).all():
         if not is_off(connection, claim=row.claim, platform=row.platform):
             connection.execute(cases.update().where(cases.c.id == row.id).values(suggestion_state="pending"))
             jobs.ask_score(connection, case_key=row.id, version=row.version, at=at)

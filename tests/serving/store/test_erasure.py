@@ -1,15 +1,21 @@
 """What an erasure meets on its way leaves nothing of the case behind, and neither of the two fails."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+import time_machine
 
+from models.case_file import CaseFile
+from models.domain import DecisionDraft
 from models.integrity import IntegrityReport, ReusedPhoto
-from models.vocabulary import Platform
+from models.vocabulary import Claim, Platform, Ruling
+from serving.desk_records import Correction, CorrectionDraft, SwitchDraft
 from serving.house import House
-from serving.records import CaseKey, Role
+from serving.records import CaseKey, Role, ScoreJob
+from serving.refusals import LeaseLostError
 from serving.store.erasure import ErasedCase
 from serving.tables import photos
 from tests.builders import build_case, photo_bytes
@@ -22,11 +28,12 @@ PHOTO = {"photo_id": "p1", "role": "received", "filed_by": "buyer"}
 
 
 @pytest.fixture
-def filed(house: House) -> House:
+def filed(scoring_house: House) -> House:
     """A house with three cases of one photo each, which nobody has filed yet."""
     for key in (ONE, TWO, THREE):
-        house.store.take_in(build_case(case_id=key.case_id, photos=[PHOTO]), by=user_of(house, Role.SERVICE))
-    return house
+        case = build_case(case_id=key.case_id, photos=[PHOTO])
+        scoring_house.store.take_in(case, by=user_of(scoring_house, Role.SERVICE))
+    return scoring_house
 
 
 def erasing(house: House, key: CaseKey) -> Callable[[], ErasedCase]:
@@ -111,3 +118,113 @@ def test_a_photo_of_two_cases_erased_at_once_goes_with_the_later_one(filed: Hous
     done = overtaken(filed, erasing(filed, ONE), erasing(filed, TWO), at="DELETE FROM photos")
     assert [len(one.photos) for one in done] == [0, 1]
     assert photos_kept(filed) == 0
+
+
+def noted(house: House, key: CaseKey) -> list[str]:
+    return [entry.action.value for entry in house.store.audit_trail(subject=str(key))]
+
+
+def leased(house: House, key: CaseKey) -> ScoreJob:
+    """Return the job on a case, taken; those on other cases are dropped."""
+    queue, case_key = house.store.score_queue, house.store.version(key).case_key
+    while True:
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=1)):
+            job = queue.lease(worker="w", lease_s=600)
+        assert job is not None
+        if job.case_key == case_key:
+            return job
+        queue.drop(job)
+
+
+def finishing(house: House, key: CaseKey) -> Callable[[], bool]:
+    job, suggestion = leased(house, key), house.scoring.suggest(CaseFile(house.store.version(key).case))
+    return lambda: house.store.score_queue.finish(job, suggestion, worker="w")
+
+
+def switch_off(house: House) -> str:
+    draft = SwitchDraft(claim=Claim.DAMAGED, reason="checked")
+    return house.store.desk.switch_off(draft, by=user_of(house, Role.LEAD)).switch_id
+
+
+def test_that_a_suggestion_is_withheld_is_in_no_entry_once_its_case_is_erased(filed: House) -> None:
+    job, queue = leased(filed, ONE), filed.store.score_queue
+    switch_off(filed)
+    done = overtaken(filed, lambda: queue.is_wanted(job, worker="w"), erasing(filed, ONE), at="UPDATE cases")
+    assert (done[0], type(done[1])) == (False, ErasedCase)
+    assert noted(filed, ONE) == []
+
+
+def test_nothing_is_wanted_or_noted_on_a_case_that_was_erased(filed: House) -> None:
+    job = leased(filed, ONE)
+    switch_off(filed)
+    erased = erasing(filed, ONE)()
+    assert not filed.store.score_queue.is_wanted(job, worker="w")
+    assert noted(filed, CaseKey(ONE.platform, erased.stand_in)) == ["content_erased"]
+
+
+def test_that_scoring_failed_is_in_no_entry_once_its_case_is_erased(filed: House) -> None:
+    job, queue = leased(filed, ONE), filed.store.score_queue
+
+    def fail() -> None:
+        queue.fail(job, "broken", worker="w", retry_in_s=None)
+
+    done = overtaken(filed, fail, erasing(filed, ONE), at="UPDATE cases")
+    assert (done[0], type(done[1])) == (None, ErasedCase)
+    assert noted(filed, ONE) == []
+
+
+def test_a_job_that_ends_while_its_case_is_erased_ends_first(filed: House) -> None:
+    done = overtaken(filed, finishing(filed, ONE), erasing(filed, ONE), at="SELECT cases.platform")
+    assert (done[0], type(done[1])) == (True, ErasedCase)
+    assert noted(filed, ONE) == []
+
+
+def test_a_job_that_ends_once_its_case_is_being_erased_finds_its_lease_lost(filed: House) -> None:
+    done = overtaken(filed, erasing(filed, ONE), finishing(filed, ONE), at="DELETE FROM jobs")
+    assert [type(one) for one in done] == [ErasedCase, LeaseLostError]
+    assert noted(filed, ONE) == []
+
+
+def test_a_case_that_is_erased_as_its_switch_ends_waits_for_no_suggestion(filed: House) -> None:
+    job, queue, lead = leased(filed, ONE), filed.store.score_queue, user_of(filed, Role.LEAD)
+    switch = switch_off(filed)
+    queue.is_wanted(job, worker="w")
+    queue.drop(job)
+    n_others = queue.count_open()
+    done = overtaken(filed, lambda: filed.store.desk.switch_on(switch, by=lead), erasing(filed, ONE), at="UPDATE cases")
+    assert (done[0].ended_by, type(done[1])) == (lead.name, ErasedCase)
+    assert queue.count_open() == n_others
+
+
+def test_that_a_case_is_let_go_is_in_no_entry_once_it_is_erased(filed: House) -> None:
+    desk, me = filed.store.desk, user_of(filed, Role.ARBITRATOR)
+    desk.take(ONE, by=me)
+    done = overtaken(filed, lambda: desk.release(ONE, by=me), erasing(filed, ONE), at="UPDATE holds")
+    assert (done[0], type(done[1])) == (None, ErasedCase)
+    assert noted(filed, ONE) == []
+
+
+def test_that_a_correction_is_taken_back_is_in_no_entry_once_its_case_is_erased(filed: House) -> None:
+    desk, me = filed.store.desk, user_of(filed, Role.ARBITRATOR)
+    made = desk.correct(ONE, CorrectionDraft(kind="photo", ref="p1", damaged=True), by=me)
+
+    def take_back() -> object:
+        return desk.withdraw_correction(ONE, made.correction_id, by=me)
+
+    done = overtaken(filed, take_back, erasing(filed, ONE), at="UPDATE corrections")
+    assert (type(done[0]), type(done[1])) == (Correction, ErasedCase)
+    assert noted(filed, ONE) == []
+
+
+def test_that_a_message_was_delivered_is_in_no_entry_once_its_case_is_erased(filed: House) -> None:
+    draft = DecisionDraft(ruling=Ruling.REFUND)
+    filed.store.decide(ONE, draft, by=user_of(filed, Role.ARBITRATOR), input_digest="sha256:0")
+    message = filed.store.outbox.take(hold=timedelta(minutes=1))
+    assert message is not None
+
+    def deliver() -> None:
+        filed.store.outbox.delivered(message)
+
+    done = overtaken(filed, deliver, erasing(filed, ONE), at="INSERT INTO audit_events")
+    assert (done[0], type(done[1])) == (None, ErasedCase)
+    assert noted(filed, ONE) == []
