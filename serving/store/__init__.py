@@ -5,7 +5,8 @@ row that names it. Knows nothing of HTTP, of passwords or of how suggestions are
 
 Rows are locked in one order, so that no two transactions wait for each other: cases first, by their keys; then what is
 kept of them, such as jobs, photos and findings; the end of the audit trail last. Who makes an entry under a case's id
-holds the case, or a message about it, so that no entry names a case that is erased meanwhile.
+holds the case, or a message about it, so that no entry names a case that is erased meanwhile. Who picks many cases
+in another order passes over those that somebody else holds.
 """
 
 import random

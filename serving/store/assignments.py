@@ -19,8 +19,8 @@ from serving.tables import assignments, cases, passes
 def deal(connection: Connection, draft: AssignmentDraft, *, by: User, at: datetime) -> Assignment:
     """Deal the most urgent unassigned open cases to the people named, the least loaded first.
 
-    Nobody gets a case they recused themselves from, nor more than `at_most_each` in all. A preview changes nothing and
-    has no batch_id.
+    Nobody gets a case they recused themselves from, nor more than `at_most_each` in all. Cases that somebody changes
+    just now are left out. A preview changes nothing and has no batch_id.
     Raises ForbiddenError, InputError on a name that can't decide.
     """
     if by.role != Role.LEAD:
@@ -38,6 +38,7 @@ def deal(connection: Connection, draft: AssignmentDraft, *, by: User, at: dateti
         .where(*queue.conditions(wanted, at=at))
         .order_by(cases.c.priority, cases.c.id)
         .limit(draft.at_most)
+        .with_for_update(skip_locked=True)
     )
     batch_id, dealt = uuid.uuid4().hex, []
     for row in connection.execute(query).all():
@@ -73,7 +74,8 @@ def undo(connection: Connection, batch_id: str, *, by: User, at: datetime) -> in
     """
     if by.role != Role.LEAD:
         raise ForbiddenError(f"assigning needs a lead, not the role {by.role.value}")
-    rows = connection.execute(sa.select(assignments).where(assignments.c.batch_id == batch_id)).all()
+    query = sa.select(assignments).where(assignments.c.batch_id == batch_id).order_by(assignments.c.case_key)
+    rows = connection.execute(query).all()
     if not rows:
         raise UnknownError("assignment", batch_id)
     undone = 0

@@ -23,7 +23,7 @@ from serving.desk_records import (
 )
 from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Hold, QueueFilter, Role, StoredVersion, User
-from serving.refusals import SuggestionHiddenError
+from serving.refusals import NameTakenError, SuggestionHiddenError
 from serving.store import (
     appeals,
     cases,
@@ -236,7 +236,10 @@ def _clerk(connection: Connection, *, at: datetime) -> User:
     found = users.find(connection, _CLERK)
     if found is not None:
         return found.user
-    clerk = users.add(connection, _CLERK, role=Role.SERVICE, password_hash=None, at=at)
+    try:
+        clerk = users.add(connection, _CLERK, role=Role.SERVICE, password_hash=None, at=at)
+    except NameTakenError:  # another process added the name at the same moment
+        return users.named(connection, _CLERK)
     detail: trail.Detail = {"role": clerk.role.value, "queues": None}
     trail.record(connection, Action.USER_ADDED, actor=_CLERK, subject=f"user:{_CLERK}", at=at, detail=detail)
     return clerk

@@ -103,13 +103,17 @@ def counts(connection: Connection) -> dict[CaseStatus, int]:
 
 
 def lapsed(connection: Connection, *, at: datetime, limit: int = 100) -> list[CaseKey]:
-    """Return cases whose party let its time for evidence pass, the longest ago first."""
+    """Lock and return cases whose party let its time for evidence pass, the longest ago first.
+
+    Cases that somebody changes just now wait on.
+    """
     query = (
         sa.select(cases.c.platform, cases.c.case_id)
         .where(cases.c.status == CaseStatus.AWAITING_EVIDENCE.value, cases.c.due_at < at)
         .where(cases.c.clock == EVIDENCE_ASKED)
         .order_by(cases.c.due_at)
         .limit(limit)
+        .with_for_update(skip_locked=True)
     )
     return [CaseKey(Platform(row.platform), row.case_id) for row in connection.execute(query)]
 
