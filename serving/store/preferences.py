@@ -13,7 +13,7 @@ from models.errors import InputError
 from serving.audit import Action
 from serving.records import User
 from serving.store import trail
-from serving.tables import preferences
+from serving.tables import preferences, users
 
 SHORTCUT, VIEW = "shortcut", "view"
 _AT_MOST = 50
@@ -55,6 +55,9 @@ def drop(connection: Connection, user: User, *, kind: str, name: str, at: dateti
 
 
 def _forget(connection: Connection, user: User, *, kind: str, name: str | None = None) -> int:
+    """Forget what is kept, or one of it. Others who change it wait; rows that refer to the user may come meanwhile."""
+    query = sa.select(users.c.id).where(users.c.id == user.user_key)
+    connection.execute(query.with_for_update(key_share=True))
     conditions = [preferences.c.user_key == user.user_key, preferences.c.kind == kind]
     if name is not None:
         conditions.append(preferences.c.name == name)

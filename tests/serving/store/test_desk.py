@@ -80,3 +80,27 @@ def test_of_two_deals_at_once_each_case_goes_to_one_person(house: House) -> None
     dealt = overtaken(house, lambda: deal("wang"), lambda: deal("lin"), at="UPDATE cases")
     assert dealt == (["wang"], [])
     assert house.store.view(CaseKey(Platform.TAOBAO, "TB-1")).assigned_to == "wang"
+
+
+def test_of_two_views_saved_at_once_under_one_name_the_later_stands(house: House) -> None:
+    desk, me = house.store.desk, user_of(house, Role.ARBITRATOR)
+
+    def save(query: str) -> None:
+        desk.keep_preference("mine", query, of=me, kind="view")
+
+    done = overtaken(house, lambda: save("min=1"), lambda: save("min=2"), at="INSERT INTO preferences")
+    assert done == (None, None)
+    assert desk.preferences(of=me, kind="view") == {"mine": "min=2"}
+
+
+def test_of_two_sets_of_keys_chosen_at_once_the_later_stands_alone(house: House) -> None:
+    desk, me = house.store.desk, user_of(house, Role.ARBITRATOR)
+
+    def choose(**keys: str) -> None:
+        desk.replace_preferences(keys, of=me, kind="shortcut")
+
+    done = overtaken(
+        house, lambda: choose(next="F2", undo="F3"), lambda: choose(next="F4"), at="INSERT INTO preferences"
+    )
+    assert done == (None, None)
+    assert desk.preferences(of=me, kind="shortcut") == {"next": "F4"}
