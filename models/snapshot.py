@@ -8,7 +8,7 @@ it is refused under whatever name. Knows nothing of stores, models or what the r
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,20 @@ def add_photo(folder: Path, data: bytes, *, ending: str) -> str:
     return str(path.relative_to(folder))
 
 
-def seal(draft: Path, directory: Path, *, about: Mapping[str, Any]) -> Path:
+def seal(
+    draft: Path, directory: Path, *, about: Mapping[str, Any], note: Callable[[str], None] = lambda _: None
+) -> Path:
     """Pin every file of `draft`, move it under `directory` and return the new folder, named by its content.
 
     about : what else the manifest says, e.g. the number of outcomes
+    note : told of the name before the folder bears it, so that one cut off in between is known of
     The same content gives the same folder; if it is there already, it stays. Raises OSError, and InputError when that
     content was revoked.
     """
     files = {str(path.relative_to(draft)): _sha256(path) for path in sorted(draft.rglob("*")) if path.is_file()}
     name = _name(files)
     _refuse_revoked(name, directory)
+    note(name)
     target = directory / name
     if not target.exists():
         manifest = {"schema_version": 1, "created_at": datetime.now(UTC).isoformat(), **about, "files": files}

@@ -38,10 +38,15 @@ def export_outcomes(
     The folder holds outcomes.jsonl, cases.jsonl (the version that was judged), corrections.jsonl (what people found
     misread in these cases, whenever), photos/ by digest and manifest.json with every file's sha256. Its name is a
     digest of its content: the same decisions give the same folder.
+    It is entered in the audit trail before it is there, so that somebody answers for every export.
     sealer : if given, what is masked can be opened again with its key
     Raises StorageError when the folder can't be written.
     """
     decided = store.standing_decisions(since=since, until=until)
+
+    def note(name: str) -> None:
+        store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{name}", detail={"n_outcomes": len(decided)})
+
     try:
         directory.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(dir=directory, prefix=".new-"))
@@ -59,13 +64,11 @@ def export_outcomes(
             "until": until.isoformat() if until else None,
             "n_outcomes": len(decided),
         }
-        target = seal(draft, directory, about=about)
+        return seal(draft, directory, about=about, note=note)
     except OSError as error:
         raise StorageError(f"{directory} can't be written: {error.strerror}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{target.name}", detail={"n_outcomes": len(decided)})
-    return target
 
 
 def _outcome(item: ExportedDecision, sealer: Sealer | None) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def reissue(
 ) -> list[Revoked]:
     """Revoke every snapshot in `directory` that holds a case to be erased. The rest of it gets a new name.
 
-    note : told of each before it is revoked, so that one cut off in between is known of
+    note : told of each before it is revoked and the rest written, so that one cut off in between is known of
     A snapshot whose rows can't be read is revoked without another in its place. Raises StorageError.
     """
     revoked = []
@@ -45,11 +45,12 @@ def reissue(
                 gone = {_key(row) for row in rows if is_erased(row)}
                 if not gone:
                     continue
-                new = _write_rest(folder, [row for row in rows if _key(row) not in gone], gone)
+                new = _write_rest(folder, [row for row in rows if _key(row) not in gone], gone, note=note)
             except (ValueError, KeyError, TypeError):
                 new = None
             revoked.append(Revoked(folder.name, new))
-            note(revoked[-1])
+            if new is None:
+                note(revoked[-1])
             revoke(folder.name, directory, replaced_by=new)
             remove_folder(folder)
         except OSError as error:
@@ -57,7 +58,9 @@ def reissue(
     return revoked
 
 
-def _write_rest(folder: Path, cases: list[Row], gone: set[tuple[str, str]]) -> str | None:
+def _write_rest(
+    folder: Path, cases: list[Row], gone: set[tuple[str, str]], *, note: Callable[[Revoked], None]
+) -> str | None:
     if not cases:
         return None
     outcomes = [row for row in _rows(folder / _OUTCOMES) if not _is_of(row, gone)]
@@ -72,7 +75,8 @@ def _write_rest(folder: Path, cases: list[Row], gone: set[tuple[str, str]]) -> s
             write_rows(draft / _CORRECTIONS, corrections)
         for path in {photo["path"] for case in cases for photo in case["photos"] if photo.get("path")}:
             add_photo(draft, (folder / path).read_bytes(), ending=Path(path).suffix)
-        return seal(draft, folder.parent, about={**kept, "n_outcomes": len(outcomes), "replaces": folder.name}).name
+        told = {**kept, "n_outcomes": len(outcomes), "replaces": folder.name}
+        return seal(draft, folder.parent, about=told, note=lambda name: note(Revoked(folder.name, name))).name
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

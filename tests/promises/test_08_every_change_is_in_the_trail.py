@@ -25,7 +25,6 @@ from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.waiting import hand_back, take_snapshot
 from serving.erasure import Target
-from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, RetrainingJob, Role
 from serving.refusals import StrangerError
@@ -245,29 +244,6 @@ def test_retention_drops_nothing_in_silence(scoring_house: House) -> None:
     assert {passed.kind for passed in found if passed.n} == {"messages", "requests", "sign_ins", "backlogs", "cases"}
     entries = [entry for entry in scoring_house.store.audit_trail() if entry.action == Action.RETENTION_APPLIED]
     assert [entry.detail.get("kind") for entry in entries] == ["messages", "requests", "sign_ins", None]
-
-
-def test_what_is_removed_is_entered_before_it_goes(scoring_house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    use_everything(scoring_house)
-    folder = export_outcomes(
-        scoring_house.store, scoring_house.photo_intake, scoring_house.settings.outcomes_dir, by="test-lead"
-    )
-    (job,) = scoring_house.backlogs.all()
-
-    def killed(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    target = Target.parse(f"taobao/{ID}")
-    for place, action, subject in (
-        ("serving.backlog_jobs.remove_folder", "backlog_removed", f"backlog:{job.job_id}"),
-        ("serving.reissue.remove_folder", "outcomes_revoked", f"export:{folder.name}"),
-    ):
-        with monkeypatch.context() as fatal:
-            fatal.setattr(place, killed)
-            with pytest.raises(KeyboardInterrupt):
-                scoring_house.eraser().erase(target, by="test-lead", reason="asked by the buyer")
-        assert scoring_house.store.audit_trail(subject=subject)[-1].action == action
-    assert scoring_house.eraser().erase(target, by="test-lead", reason="asked by the buyer").is_whole
 
 
 def test_a_backlog_handed_back_changes_nothing_in_silence(
