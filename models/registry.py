@@ -11,7 +11,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -227,8 +227,13 @@ class ModelRegistry:
             raise RegistryError("there is a champion already")
         return self._move("promote", None, number, by=by, reason="first champion")
 
-    def promote(self, number: int, *, by: str, reason: str = "") -> Promotion:
-        """Make a model the champion. Raises PromotionRefusedError unless the gate passed it against the present one."""
+    def promote(
+        self, number: int, *, by: str, reason: str = "", note: Callable[[Promotion], None] = lambda _: None
+    ) -> Promotion:
+        """Make a model the champion. Raises PromotionRefusedError unless the gate passed it against the present one.
+
+        note : told of the move before it is made
+        """
         model, champion = self.numbered(number), self.named("champion")
         now = champion.number if champion else None
         against = model.gate_passed_against
@@ -242,11 +247,14 @@ class ModelRegistry:
             said = f"model {number} was judged against model {against}, but the champion is now {now}: "
             said += "retrain and judge again"
         else:
-            return self._move("promote", now, number, by=by, reason=reason)
+            return self._move("promote", now, number, by=by, reason=reason, note=note)
         raise PromotionRefusedError(said, why=why, model=number, champion=now, judged_against=against or 0)
 
-    def rollback(self, *, by: str, reason: str = "") -> Promotion:
-        """Make the champion before this one champion again. Raises PromotionRefusedError when there was none."""
+    def rollback(self, *, by: str, reason: str = "", note: Callable[[Promotion], None] = lambda _: None) -> Promotion:
+        """Make the champion before this one champion again. Raises PromotionRefusedError when there was none.
+
+        note : told of the move before it is made
+        """
         past: list[int] = []
         for entry in self.promotions():
             if entry.action == "promote":
@@ -258,7 +266,7 @@ class ModelRegistry:
             raise PromotionRefusedError(
                 "there is no earlier champion to go back to", why="no_earlier_champion", model=None, champion=champion
             )
-        return self._move("rollback", past[-1], past[-2], by=by, reason=reason)
+        return self._move("rollback", past[-1], past[-2], by=by, reason=reason, note=note)
 
     def promotions(self) -> list[Promotion]:
         """Return every move of the champion's name, oldest first."""
@@ -269,10 +277,18 @@ class ModelRegistry:
             return [Promotion.model_validate_json(tags[key]) for key in sorted(tags) if key.startswith("promotion.")]
 
     def _move(
-        self, action: Literal["promote", "rollback"], old: int | None, new: int, *, by: str, reason: str
+        self,
+        action: Literal["promote", "rollback"],
+        old: int | None,
+        new: int,
+        *,
+        by: str,
+        reason: str,
+        note: Callable[[Promotion], None] = lambda _: None,
     ) -> Promotion:
         """Log before moving: a champion that nobody answers for is worse than an entry that came to nothing."""
         entry = Promotion(at=datetime.now(UTC), by=by, action=action, from_number=old, to_number=new, reason=reason)
+        note(entry)
         with asking(self.uri):
             client = mlflow_client(self.uri)
             key = f"promotion.{entry.at:%Y%m%dT%H%M%S.%f}.{uuid.uuid4().hex[:6]}"

@@ -35,6 +35,7 @@ from serving.store import Store
 if TYPE_CHECKING:
     from models.registry import ModelRegistry, Promotion, RegisteredModel
 
+_ACTIONS = {"promote": Action.MODEL_PROMOTED, "rollback": Action.MODEL_ROLLED_BACK}
 _REPORT, _REPORT_PAGE = "report.json", "report.html"
 
 
@@ -90,7 +91,8 @@ class ModelDesk:
         registry = self._registry()
         self._known(registry, number)
         with self._one_at_a_time(registry, draft.instead_of):
-            return self._noted(Action.MODEL_PROMOTED, registry.promote(number, by=by.name, reason=draft.reason))
+            moved = registry.promote(number, by=by.name, reason=draft.reason, note=self._note)
+        return ModelMove(**moved.model_dump())
 
     def roll_back(self, draft: RollbackDraft, *, by: User) -> ModelMove:
         """Make the champion before this one champion again.
@@ -99,7 +101,8 @@ class ModelDesk:
         """
         registry = self._registry()
         with self._one_at_a_time(registry, draft.instead_of):
-            return self._noted(Action.MODEL_ROLLED_BACK, registry.rollback(by=by.name, reason=draft.reason))
+            moved = registry.rollback(by=by.name, reason=draft.reason, note=self._note)
+        return ModelMove(**moved.model_dump())
 
     def shadow(self) -> ShadowComparison:
         """Return how the challenger does in shadow. Raises RegistryError."""
@@ -174,15 +177,14 @@ class ModelDesk:
         told = [entry for entry in entries if entry.action in (refusal, Action.MODEL_TAKEN_UP)]
         return str(told[-1].detail.get("problem")) if told and told[-1].action == refusal else None
 
-    def _noted(self, action: Action, entry: "Promotion") -> ModelMove:
-        move = ModelMove(**entry.model_dump())
+    def _note(self, move: "Promotion") -> None:
+        """Enter a move before it is made: a champion that nobody answers for is worse than one that didn't come."""
         self.store.note(
-            action,
+            _ACTIONS[move.action],
             actor=move.by,
             subject=f"model:{move.to_number}",
             detail={"from_number": move.from_number, "reason": mask(move.reason)},
         )
-        return move
 
     @contextmanager
     def _one_at_a_time(self, registry: "ModelRegistry", seen: int | None) -> Iterator[None]:
