@@ -287,6 +287,7 @@ class Store:
         """Raises UnknownError, NothingToReviewError, ForbiddenError."""
         with self.database.write() as connection:
             version = cases.current(connection, key, for_change=True)
+            holds.check_recusal(connection, version.case_key, by=by)
             record = decisions.withdraw(
                 connection, version, draft.stage, reason=draft.reason, by=by, policy=self.policy, at=_now()
             )

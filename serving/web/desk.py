@@ -127,7 +127,7 @@ def edit_notice(request: Request, house: HouseDep, person: PageArbitrator, key: 
             desk.send_notice(key, notice_id, by=person.user)
     except InputError as refusal:
         return _page(request, house, person, key, notice=str(refusal), status_code=422)
-    except (ConflictError, UnknownError) as refusal:
+    except (ConflictError, ForbiddenError, UnknownError) as refusal:
         return _page(request, house, person, key, notice=str(refusal), status_code=409)
     return RedirectResponse(case_path(key), status_code=303)
 
@@ -225,7 +225,8 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
-    allowed = _allowed(view, person.user, recused=house.store.is_recused(key, by=person.user))
+    recused = house.store.is_recused(key, by=person.user)
+    allowed = not recused and _allowed(view, person.user)
     return {
         **context,
         "typed": typed,
@@ -248,9 +249,10 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "held_by_other": view.hold.held_by if view.hold and held_by_other else None,
         "held": view.hold is not None and not held_by_other,
         "decides": decides,
-        "undo": _undoable(view, house, person),
+        "undo": None if recused else _undoable(view, house, person),
         "precedents": desk.precedents(key, reader=person.user),
         "notices": desk.notices(key),
+        "may_notify": decides and not recused,
         "appeal": desk.appeal_of(key),
         "changed": _changed(house, key, view, request),
         "keys": shortcuts.chosen(desk.preferences(of=person.user, kind="shortcut")),
@@ -270,10 +272,10 @@ def _changed(house: House, key: CaseKey, view: CaseView, request: Request) -> Ch
     return changes(old.case, current.case, new_files=arrived)
 
 
-def _allowed(view: CaseView, user: User, *, recused: bool) -> bool:
+def _allowed(view: CaseView, user: User) -> bool:
     """Return whether this person may decide the stage that is due."""
     stage = view.status.stage
-    if recused or (stage == Stage.LEAD_REVIEW and user.role != Role.LEAD):
+    if stage == Stage.LEAD_REVIEW and user.role != Role.LEAD:
         return False
     return stage == Stage.FIRST_REVIEW or all(d.decided_by != user.name for d in _standing(view))
 

@@ -17,7 +17,7 @@ _CASE_ID: TypeAdapter[str] = TypeAdapter(Identifier)
 
 @dataclass(frozen=True)
 class LastDecided:
-    """path : of the case's page; may_undo : whether the undo window is open"""
+    """path : of the case's page; may_undo : whether this person may still take it back"""
 
     path: str
     case_id: str
@@ -34,11 +34,11 @@ def last_decided(request: Request, house: House, person: Person) -> LastDecided 
     except UnknownError:
         return None
     own = [r.decision for r in records if r.state == "standing" and r.decision.decided_by == person.user.name]
-    if not own:
+    if key is None or not own:
         return None
-    open_till = own[-1].decided_at + house.store.policy.undo
-    path = f"/cases/{key}"
-    return LastDecided(path, own[-1].case_id, own[-1].ruling, own[-1].stage, datetime.now(UTC) <= open_till)
+    in_time = datetime.now(UTC) <= own[-1].decided_at + house.store.policy.undo
+    may_undo = in_time and not house.store.is_recused(key, by=person.user)
+    return LastDecided(f"/cases/{key}", own[-1].case_id, own[-1].ruling, own[-1].stage, may_undo)
 
 
 def _key_in(text: str) -> CaseKey | None:

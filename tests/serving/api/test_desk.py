@@ -106,6 +106,49 @@ def test_whoever_recused_themself_decides_in_no_stage(client: TestClient, house:
     assert (view["status"], len(view["decisions"])) == ("appealed", 1)
 
 
+def test_whoever_recused_themself_withdraws_no_decision_and_touches_no_notice(
+    client: TestClient, house: House, service: Headers
+) -> None:
+    one = take_in(client, service, "TB-1")
+    lead, decider = person(house, "me", Role.LEAD), person(house, "other")
+    decide(client, one, decider)
+    (notice,) = client.get(f"{one}/notices", headers=lead).json()
+    for me in (lead, decider):
+        client.post(f"{one}/recusal", json={"reason": "认识卖家"}, headers=me)
+        for refused in (
+            client.post(f"{one}/decision/withdraw", json={"reason": "看错"}, headers=me),
+            client.put(f"{one}/notices/{notice['notice_id']}", json={"zh": "改", "en": "edited"}, headers=me),
+            client.post(f"{one}/notices/{notice['notice_id']}/send", headers=me),
+        ):
+            assert (refused.status_code, refused.json()["detail"]) == (403, "you recused yourself from this case")
+    assert client.get(f"{one}/notices", headers=lead).json() == [notice]
+    assert client.get(one, headers=lead).json()["decisions"][0]["state"] == "standing"
+
+
+def test_the_page_offers_no_way_to_undo_or_notify_to_whoever_recused_themself(
+    client: TestClient, house: House, service: Headers
+) -> None:
+    one, page = take_in(client, service, "TB-1"), "/cases/taobao/TB-1"
+    lead, decider = person(house, "me", Role.LEAD), person(house, "other")
+    decide(client, one, decider)
+    for me, shown in ((lead, page), (decider, page), (decider, "/?last=taobao/TB-1")):
+        assert f'action="{page}/withdraw"' in client.get(shown, headers=me).text
+    (notice,) = client.get(f"{one}/notices", headers=lead).json()
+    form = {"notice_id": notice["notice_id"], "zh": "改", "en": "edited", "send": "1"}
+    for me in (lead, decider):
+        assert f'action="{page}/notice"' in client.get(page, headers=me).text
+        client.post(f"{one}/recusal", json={"reason": "认识卖家"}, headers=me)
+        for shown in (page, "/?last=taobao/TB-1"):
+            offered = client.get(shown, headers=me).text
+            assert (f'action="{page}/withdraw"' in offered, f'action="{page}/notice"' in offered) == (False, False)
+        for pressed in (
+            client.post(f"{page}/withdraw", data={"reason": "看错"}, headers=me),
+            client.post(f"{page}/notice", data=form, headers=me),
+        ):
+            assert (pressed.status_code, "you recused yourself from this case" in pressed.text) == (409, True)
+    assert client.get(f"{one}/notices", headers=lead).json() == [notice]
+
+
 def test_the_page_offers_no_decision_to_whoever_recused_themself(
     client: TestClient, house: House, service: Headers
 ) -> None:
