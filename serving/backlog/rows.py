@@ -83,7 +83,6 @@ SCHEMA = pa.schema(
         "case": _CASE,
     }
 )
-_LIST_KEYS = ("spans", "region")
 
 
 def to_row(suggestion: Suggestion, case: Case, *, now: datetime, source: str, line: int) -> Row:

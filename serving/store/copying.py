@@ -17,7 +17,6 @@ from serving.tables import metadata
 Row = dict[str, Any]
 
 _ROWS_AT_A_TIME = 1_000
-_VERSION_TABLE = "alembic_version"
 
 
 def table_names() -> list[str]:

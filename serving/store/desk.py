@@ -87,10 +87,6 @@ class Desk:
         with self.database.write() as connection:
             holds.step_aside(connection, key, kind="recusal", reason=reason, by=by, policy=self.policy, at=_now())
 
-    def n_held(self, *, by: User) -> int:
-        with self.database.read() as connection:
-            return holds.count(connection, by=by, at=_now())
-
     # corrections
 
     def correct(self, key: CaseKey, draft: CorrectionDraft, *, by: User) -> Correction:
