@@ -12,11 +12,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any
 
-from models.errors import ReviewError
 from serving.backlog.chunk import Chunk, Result, score_chunk
 from serving.backlog.refusals import BacklogError, WorkerFailedError
 from serving.backlog.rounds import Engine, Round, Task
-from serving.backlog.worker import ENVIRONMENT, Load, Ready
+from serving.backlog.worker import ENVIRONMENT, Load, Ready, said
 
 SILENCE_S = 900.0
 _KNOCK_S = 10.0
@@ -46,7 +45,7 @@ class _Scorer:
         try:
             self.suggester = self.load()
         except Exception as error:
-            return None, f"the model can't be loaded: {_said(error)}"
+            return None, f"the model can't be loaded: {said(error)}"
         return Ready(self.suggester.model_version), ""
 
     def score(self, chunk: Chunk) -> tuple[list[Result] | None, str]:
@@ -54,7 +53,7 @@ class _Scorer:
         try:
             return score_chunk(chunk, self.suggester), ""
         except Exception as error:
-            return None, f"scoring failed: {_said(error)}"
+            return None, f"scoring failed: {said(error)}"
 
 
 @dataclass(eq=False)
@@ -172,7 +171,3 @@ def _knock(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
     except OSError as error:
         raise RayAbsentError(f"Ray can't be joined: nothing listens at {address} ({error})") from error
-
-
-def _said(error: Exception) -> str:
-    return str(error) if isinstance(error, ReviewError) else f"{type(error).__name__}: {error}"

@@ -55,7 +55,7 @@ def work(pipe: Connection, load: Load) -> None:
     try:
         suggester = load()
     except Exception as error:
-        _send(pipe, Failed(f"the model can't be loaded: {_said(error)}"))
+        _send(pipe, Failed(f"the model can't be loaded: {said(error)}"))
         return
     _send(pipe, Ready(suggester.model_version))
     while True:
@@ -66,7 +66,7 @@ def work(pipe: Connection, load: Load) -> None:
         try:
             answer: Message = Done(score_chunk(chunk, suggester))
         except Exception as error:
-            answer = Failed(f"scoring failed: {_said(error)}")
+            answer = Failed(f"scoring failed: {said(error)}")
         if not _send(pipe, answer):
             return
 
@@ -79,5 +79,6 @@ def _send(pipe: Connection, message: Message) -> bool:
     return True
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """Return an error in words: ours as they are, any other with its kind."""
     return str(error) if isinstance(error, ReviewError) else f"{type(error).__name__}: {error}"

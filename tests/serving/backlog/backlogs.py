@@ -17,6 +17,8 @@ from models.domain import Suggestion, parse_case
 from models.evidence import CaseEvidence
 from models.scorer import Scorer
 from models.suggester import Suggester
+from serving.backlog.reading import Entry, Place, read_entries
+from serving.backlog.sources import find_sources
 from tests.builders import build_case, hours
 from tests.suggesters import KnownScorer, build_suggester
 
@@ -132,3 +134,8 @@ def results(out: Path) -> dict[str, Any]:
     with parquet.ParquetFile(out / "triage.parquet") as file:
         triage = file.read().to_pylist()
     return {"rows": suggestion_rows(out), "refused": refused_rows(out), "triage": triage, "summary": summary}
+
+
+def entries_of(backlog: Path, *, start: Place | None = None, max_line_bytes: int = 8_000_000) -> list[Entry]:
+    sources = find_sources(str(backlog), out=backlog.parent / "out")
+    return list(read_entries(sources, start=start, max_line_bytes=max_line_bytes))
