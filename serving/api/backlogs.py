@@ -14,7 +14,8 @@ from models.errors import InputError
 from serving.api.documents import EXAMPLE_CASE
 from serving.api.keys import NeedsKey
 from serving.audit import Action
-from serving.backlog_jobs import BacklogJob, n_rows_of
+from serving.backlog_folder import BacklogJob
+from serving.backlog_jobs import n_rows_of
 from serving.deps import HouseDep, needs, read_body
 from serving.errors import problem_responses
 from serving.records import Person, Role, Scope
@@ -129,8 +130,9 @@ def resume_backlog(
 ) -> BacklogJob:
     """Let a job that failed go on where its parts end, or begin anew. Any other stays as it is."""
     if house.backlogs.find(job_id).state == "failed":
-        detail = {"fresh": fresh}
-        house.store.note(Action.BACKLOG_RESUMED, actor=person.user.name, subject=f"backlog:{job_id}", detail={**detail})
+        house.store.note(
+            Action.BACKLOG_RESUMED, actor=person.user.name, subject=f"backlog:{job_id}", detail={"fresh": fresh}
+        )
     return house.backlogs.resume(job_id, fresh=fresh)
 
 

@@ -24,7 +24,7 @@ from serving.backlog.rounds import Engine
 from serving.backlog.sources import Source, find_sources, records_of
 from serving.backlog.summary import Summary, summarise
 from serving.backlog.triage import triage_table
-from serving.backlog.writing import OutputFolder, Part
+from serving.backlog.writing import REFUSED, SUMMARY, TRIAGE, OutputFolder, Part
 
 CHUNK_CASES = 16
 PART_CASES = 128
@@ -123,9 +123,9 @@ class _Run:
         paths = [self.folder.part_path(number) for number in range(self.n_parts)]
         summary = summarise(self.manifest, self.folder.parts(self.manifest), paths)
         refused = (one for part in self.folder.parts(self.manifest) for one in part.refused)
-        self.folder.write("refused.jsonl", map(_as_line, refused))
-        self.folder.write_table("triage.parquet", triage_table(paths))
-        self.folder.write("summary.json", [(summary.model_dump_json(indent=1) + "\n").encode()])
+        self.folder.write(REFUSED, map(_as_line, refused))
+        self.folder.write_table(TRIAGE, triage_table(paths))
+        self.folder.write(SUMMARY, [(summary.model_dump_json(indent=1) + "\n").encode()])
         return summary
 
     def _keep(self, results: Sequence[Result], ahead: "_Ahead", *, losses: list[str], started: float) -> None:

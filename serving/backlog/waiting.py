@@ -16,12 +16,11 @@ from models.domain import Suggestion
 from models.vocabulary import Platform
 from serving.backlog.rows import to_suggestion
 from serving.backlog.snapshot import as_line, snapshot_row
-from serving.backlog.writing import SUGGESTIONS, OutputFolder
+from serving.backlog.writing import HANDED_BACK, SUGGESTIONS, OutputFolder
 from serving.records import CaseKey, CaseStatus, QueueFilter, QueuePage, StoredVersion
 from serving.refusals import UnknownError
 
 SNAPSHOT_NAME = "waiting.snapshot"
-HANDED_BACK_NAME = "handed_back.json"
 _PAGE_CASES = 200
 _ACTOR = "system:backlog"
 
@@ -59,7 +58,7 @@ def take_snapshot(book: CaseBook, *, out: Path, fresh: bool = False) -> Path:
 def hand_back(book: CaseBook, *, out: Path) -> HandedBack:
     """Store the suggestions of a complete run on the cases that are still what they were. Again, it changes nothing.
 
-    HANDED_BACK_NAME in `out` says that all of it is done.
+    HANDED_BACK in `out` says that all of it is done.
     """
     n_kept = n_changed = 0
     versions = _versions(out / SNAPSHOT_NAME)
@@ -78,7 +77,7 @@ def hand_back(book: CaseBook, *, out: Path) -> HandedBack:
             kept = same and book.keep_suggestion(stored, suggestion, by=_ACTOR)
             n_kept, n_changed = n_kept + kept, n_changed + (not kept)
     handed = HandedBack(n_kept, n_changed)
-    OutputFolder(out).write(HANDED_BACK_NAME, [(json.dumps(asdict(handed)) + "\n").encode()])
+    OutputFolder(out).write(HANDED_BACK, [(json.dumps(asdict(handed)) + "\n").encode()])
     return handed
 
 

@@ -7,13 +7,12 @@ nothing of scoring.
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import json
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,9 +25,11 @@ from serving.backlog.manifest import MANIFEST_NAME, RunManifest
 from serving.backlog.reading import Place
 from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, OutputUnwritableError
 from serving.backlog.rows import SCHEMA
+from serving.file_lock import locked
 
 SUGGESTIONS = "suggestions"
-DERIVED = ("summary.json", "triage.parquet", "refused.jsonl", "handed_back.json")
+SUMMARY, TRIAGE, REFUSED, HANDED_BACK = "summary.json", "triage.parquet", "refused.jsonl", "handed_back.json"
+_DERIVED = (SUMMARY, TRIAGE, REFUSED, HANDED_BACK)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _UNFINISHED = ".new-"
 _KEY = b"evidence-review"
@@ -64,17 +65,13 @@ class OutputFolder:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Keep every other run out until left; a killed run lets go by itself. Raises OutputBusyError."""
-        with self._reported():
-            (self.directory / SUGGESTIONS).mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.directory / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise OutputBusyError(self.directory) from error
+        with ExitStack() as lock:
+            with self._reported():
+                (self.directory / SUGGESTIONS).mkdir(parents=True, exist_ok=True)
+                handle = lock.enter_context(locked(self.directory / ".lock"))
+            if handle is None:
+                raise OutputBusyError(self.directory)
             yield
-        finally:
-            os.close(handle)
 
     def manifest(self) -> RunManifest | None:
         """Return the manifest of the run that is here, None if there is none. Raises BacklogError on a damaged one."""
@@ -119,7 +116,7 @@ class OutputFolder:
     def discard_derived(self) -> None:
         """Remove what is made from all parts, so that its presence means that the run is complete."""
         with self._reported():
-            for name in DERIVED:
+            for name in _DERIVED:
                 (self.directory / name).unlink(missing_ok=True)
 
     def write_part(self, part: Part, scored: Sequence[Scored]) -> None:

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from serving.app import create_app
 from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
-from serving.backlog.waiting import HANDED_BACK_NAME
+from serving.backlog.writing import HANDED_BACK
 from serving.backlog_jobs import BacklogJobs
 from serving.house import House
 from serving.records import Role
@@ -193,7 +193,7 @@ def test_waiting_cases_are_complete_only_when_their_suggestions_are_stored(tmp_p
     assert (jobs.find(job.job_id).state, jobs.find(job.job_id).reason) == ("failed", "the database is away")
     jobs.resume(job.job_id)
     assert jobs.find(job.job_id).state == "waiting"
-    (out / HANDED_BACK_NAME).write_text("{}")
+    (out / HANDED_BACK).write_text("{}")
     assert jobs.find(job.job_id).state == "complete"
 
 
