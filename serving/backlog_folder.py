@@ -3,7 +3,6 @@
 So any process of the service may answer for it, and a restart loses nothing. Knows nothing of how a job is run.
 """
 
-import os
 import shutil
 import signal
 import uuid
@@ -19,6 +18,7 @@ from models.privacy import mask
 from serving.backlog.summary import Summary
 from serving.backlog.waiting import SNAPSHOT_NAME
 from serving.backlog.writing import HANDED_BACK, REFUSED, SUGGESTIONS, SUMMARY, TRIAGE, OutputFolder
+from serving.durable_file import write_synced
 from serving.file_lock import is_locked
 
 JobKind = Literal["upload", "waiting"]
@@ -88,8 +88,8 @@ class JobFolder:
         draft.path.mkdir(parents=True, exist_ok=True)
         try:
             if rows is not None:
-                _write(draft.rows, rows)
-            _write(draft.path / _JOB, record.model_dump_json(indent=1).encode())
+                write_synced(draft.rows, rows)
+            write_synced(draft.path / _JOB, record.model_dump_json(indent=1).encode())
             draft.path.rename(self.path)
         except BaseException:
             shutil.rmtree(draft.path, ignore_errors=True)
@@ -110,20 +110,20 @@ class JobFolder:
         return self._state(kind)[0] == "waiting"
 
     def cancel(self) -> None:
-        _write(self.path / _CANCELLED, b"")
+        write_synced(self.path / _CANCELLED, b"")
 
     def fail(self, status: int) -> None:
         """Say why the job's process ended; what a signal ended goes on by itself, but not for ever."""
         if status < 0 or status == _INTERRUPTED:
             kills = [*_lines_of(self.path / _KILLED), signal.strsignal(-status) or str(status)]
-            _write(self.path / _KILLED, "\n".join(kills).encode())
+            write_synced(self.path / _KILLED, "\n".join(kills).encode())
             if len(kills) < _MOST_KILLS:
                 return
             reason = f"its process was ended from outside {len(kills)} times, the last time by: {kills[-1]}"
         else:
             words = " ".join(self.said.read_text(encoding="utf-8", errors="replace").split())
             reason = mask(words[-_LONGEST_REASON:]) or "no reason was given"
-        _write(self.path / _FAILED, reason.encode())
+        write_synced(self.path / _FAILED, reason.encode())
 
     def forget_failure(self, *, fresh: bool) -> None:
         """Let the job wait again. fresh : discard what it scored before"""
@@ -191,10 +191,3 @@ def _lines_of(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())

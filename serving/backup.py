@@ -20,6 +20,7 @@ from sqlalchemy import Connection
 from models.domain import Frozen
 from models.errors import InputError
 from serving.audit import Action, AuditHead, Broken
+from serving.durable_file import write_synced
 from serving.migration import current_revision
 from serving.photo_store import PhotoStore
 from serving.refusals import PhotoCorruptError, StorageError
@@ -139,18 +140,12 @@ def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
         except PhotoCorruptError:
             lost.append(digest)
             continue
-        with path.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        write_synced(path, data)
         kept.append(digest)
     manifest = Manifest(
         created_at=made_at, revision=revision, tables=tables, photos=tuple(kept), lost=tuple(lost), head=head
     )
-    with (draft / _MANIFEST).open("w", encoding="utf-8") as text:
-        text.write(manifest.model_dump_json(indent=1))
-        text.flush()
-        os.fsync(text.fileno())
+    write_synced(draft / _MANIFEST, manifest.model_dump_json(indent=1).encode())
     return manifest
 
 

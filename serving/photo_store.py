@@ -5,7 +5,6 @@ harmless.
 """
 
 import errno
-import os
 import shutil
 import tempfile
 import time
@@ -15,6 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from models.case_file import photo_digest
+from serving.durable_file import write_whole
 from serving.refusals import PhotoCorruptError, StorageError, StorageFullError
 
 _DIGEST_LENGTH = 64
@@ -41,7 +41,8 @@ class PhotoStore:
         if path.is_file() and path.stat().st_size == len(data) and photo_digest(path.read_bytes()) == digest:
             return digest
         try:
-            _write_whole(path, data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_whole(path, [data], draft=_DRAFT)
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise StorageFullError from error
@@ -121,26 +122,3 @@ class PhotoStore:
         if len(name) != _DIGEST_LENGTH or not all(letter in "0123456789abcdef" for letter in name):
             raise PhotoCorruptError(digest)
         return self.directory / name[:2] / name[2:4] / name
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=_DRAFT)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

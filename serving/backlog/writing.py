@@ -5,12 +5,9 @@ which rows were refused, so that its one rename commits all of it: there is no s
 nothing of scoring.
 """
 
-import contextlib
 import errno
 import itertools
 import json
-import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -25,6 +22,7 @@ from serving.backlog.manifest import MANIFEST_NAME, RunManifest
 from serving.backlog.reading import Place
 from serving.backlog.refusals import BacklogError, OutputBusyError, OutputFullError, OutputUnwritableError
 from serving.backlog.rows import SCHEMA
+from serving.durable_file import write_whole
 from serving.file_lock import locked
 
 SUGGESTIONS = "suggestions"
@@ -134,23 +132,8 @@ class OutputFolder:
 
         Raises OutputFullError, OutputUnwritableError; then the file is as it was before.
         """
-        path = self.directory / name
         with self._reported():
-            handle, unfinished = tempfile.mkstemp(dir=path.parent, prefix=_UNFINISHED)
-            try:
-                try:
-                    for block in blocks:
-                        _write_all(handle, block)
-                    os.fchmod(handle, 0o644)
-                    os.fsync(handle)
-                finally:
-                    os.close(handle)
-                os.replace(unfinished, path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(unfinished)
-                raise
-            _sync_folder(path.parent)
+            write_whole(self.directory / name, blocks, draft=_UNFINISHED, mode=0o644)
 
     def part_path(self, number: int) -> Path:
         return self.directory / SUGGESTIONS / _part_name(number)
@@ -175,7 +158,7 @@ class OutputFolder:
             )
         except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
             return None
-        return part if (part.number, part.n_scored, True) == (number, n_rows, is_ours) else None
+        return part if is_ours and (part.number, part.n_scored) == (number, n_rows) else None
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
@@ -189,17 +172,3 @@ class OutputFolder:
 
 def _part_name(number: int) -> str:
     return f"part-{number:06d}.parquet"
-
-
-def _write_all(handle: int, block: bytes) -> None:
-    rest = memoryview(block)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

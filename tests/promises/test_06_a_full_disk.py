@@ -92,7 +92,7 @@ def test_a_full_photo_folder_is_507_until_there_is_room(
     assert client.post(CASES, json=EXAMPLE_CASE, headers=headers).status_code == 201
     place = f"{CASES}/taobao/{EXAMPLE_CASE['case_id']}/photos/p1"
     with monkeypatch.context() as full:
-        full.setattr("serving.photo_store._write_whole", no_room)
+        full.setattr("os.fsync", no_room)
         refused = client.put(place, content=photo_bytes(seed=1), headers=headers)
     assert (refused.status_code, refused.json()["status"]) == (507, 507)
     assert "retry-after" in refused.headers
