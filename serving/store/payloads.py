@@ -19,61 +19,52 @@ from serving.tables import audit_events, corrections, decision_events
 DIGEST = "payload_sha256"
 """The digest's name in an entry's detail."""
 _ROWS_AT_A_TIME = 1_000
-_end = decision_events.alias("ended")
 
 
 @dataclass(frozen=True)
 class _Source:
     """Where the rows of some entries stand.
 
-    named_by : the detail that holds `name`; row : a row's own id
+    named_by : the detail of an entry that holds its row's `name`
+    rows : name, the row's own id, payload
     may_be_gone : for good reasons, as when an older schema had no such table
     """
 
     table: str
     named_by: str
-    name: sa.ColumnElement[str]
-    row: sa.ColumnElement[str]
-    payload: sa.ColumnElement[str]
-    among: sa.FromClause
+    rows: sa.Select[str, str, str]
     may_be_gone: bool = False
 
     def of(self, names: Sequence[str]) -> sa.Select[str, str, str]:
-        found = sa.select(self.name.label("name"), self.row.label("row"), self.payload.label("payload"))
-        return found.select_from(self.among).where(self.name.in_(names))
+        return self.rows.where(self.rows.selected_columns.name.in_(names))
 
 
+def _rows(
+    name: sa.ColumnElement[str], *, row: sa.ColumnElement[str], payload: sa.ColumnElement[str]
+) -> sa.Select[str, str, str]:
+    return sa.select(name.label("name"), row.label("row"), payload.label("payload"))
+
+
+_event, _end = decision_events, decision_events.alias("ended")
 _DECISIONS = _Source(
     table="decision_events",
     named_by="decision_id",
-    name=decision_events.c.event_id,
-    row=decision_events.c.event_id,
-    payload=decision_events.c.payload,
-    among=decision_events,
+    rows=_rows(_event.c.event_id, row=_event.c.event_id, payload=_event.c.payload),
 )
 _ENDS = _Source(
     table="decision_events",
     named_by="decision_id",
-    name=decision_events.c.event_id,
-    row=_end.c.event_id,
-    payload=_end.c.payload,
-    among=decision_events.join(
-        _end,
-        sa.and_(
-            _end.c.case_key == decision_events.c.case_key,
-            _end.c.stage == decision_events.c.stage,
-            _end.c.turn == decision_events.c.turn,
-            _end.c.is_end,
-        ),
+    rows=_rows(_event.c.event_id, row=_end.c.event_id, payload=_end.c.payload).where(
+        _end.c.case_key == _event.c.case_key,
+        _end.c.stage == _event.c.stage,
+        _end.c.turn == _event.c.turn,
+        _end.c.is_end,
     ),
 )
 _CORRECTIONS = _Source(
     table="corrections",
     named_by="correction_id",
-    name=corrections.c.correction_id,
-    row=corrections.c.correction_id,
-    payload=corrections.c.payload,
-    among=corrections,
+    rows=_rows(corrections.c.correction_id, row=corrections.c.correction_id, payload=corrections.c.payload),
     may_be_gone=True,
 )
 _SOURCES = {
