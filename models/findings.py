@@ -32,18 +32,11 @@ from models.proof import (
     provenance,
     seller_admits,
 )
+from models.rule_pack import Proof
 from models.vocabulary import Ruling, Speaker
 
 Proposition = Literal[
-    "proper_sign_off",
-    "condition_at_sign_off",
-    "prima_facie",
-    "explanation_or_rebuttal",
-    "inspection_report",
-    "provenance",
-    "delivery",
-    "return_received",
-    "no_reason_return_open",
+    Proof,
     "receipt_confirmed",
     "seller_silent",
     "buyer_defaulted",

@@ -14,6 +14,7 @@ from serving.periods import Periods
 from serving.refusals import RefusalError
 from serving.store import Store
 from serving.store.retention import RowKind
+from serving.store.trail import Detail
 
 _LONGEST_PAUSE = timedelta(days=30)
 _ACTOR = "system:retention"
@@ -63,7 +64,7 @@ class Retention:
         found = [*self._rows(now, dry_run), *self._backlogs(now, dry_run), *self._photos(now, dry_run)]
         found += self._cases(now, dry_run)
         if not dry_run and (after_a_pause or any(passed.n for passed in found)):
-            detail: dict[str, str | int | float | bool | None] = {passed.kind: passed.n for passed in found}
+            detail: Detail = {passed.kind: passed.n for passed in found}
             self.store.note(Action.RETENTION_APPLIED, actor=_ACTOR, subject="retention", detail=detail)
         return found
 

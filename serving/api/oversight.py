@@ -18,6 +18,7 @@ from serving.deps import Auditor, JsonBody, Lead, StoreDep, parse_draft
 from serving.desk_records import Assignment, AssignmentDraft, DecisionRow, Figures, Pass
 from serving.errors import problem_responses
 from serving.records import QueueFilter
+from serving.store.trail import Detail
 
 router = APIRouter(tags=["oversight"])
 
@@ -77,8 +78,8 @@ def export_decisions(
 
     Personal data in reasons and requests is masked; they can be read whole on the case's page.
     """
-    asked = {"format": format, "claim": claim, "platform": platform, "by": by}
-    store.note(Action.DECISIONS_EXPORTED, actor=person.user.name, subject="decisions", detail={**asked})
+    asked: Detail = {"format": format, "claim": claim, "platform": platform, "by": by}
+    store.note(Action.DECISIONS_EXPORTED, actor=person.user.name, subject="decisions", detail=asked)
     found = store.oversight.every_decision(QueueFilter(claim=claim, platform=platform), by=by)
     rows = (row.model_copy(update={"decision": masked_decision(row.decision)}) for row in found)
     lines, kind = (_csv(rows), "text/csv; charset=utf-8") if format == "csv" else (_jsonl(rows), "application/jsonl")

@@ -278,11 +278,6 @@ class Store:
             idempotency.answer_with(connection, 201, decision)
             return decision
 
-    def is_recused(self, key: CaseKey, *, by: User) -> bool:
-        """Return whether a person recused themself from a case. Raises UnknownError."""
-        with self.database.read() as connection:
-            return holds.is_recused(connection, cases.row_of(connection, key).id, by=by)
-
     def withdraw(self, key: CaseKey, draft: WithdrawalDraft, *, by: User) -> DecisionRecord:
         """Raises UnknownError, NothingToReviewError, ForbiddenError."""
         with self.database.write() as connection:

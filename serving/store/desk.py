@@ -87,6 +87,11 @@ class Desk:
         with self.database.write() as connection:
             holds.step_aside(connection, key, kind="recusal", reason=reason, by=by, policy=self.policy, at=_now())
 
+    def is_recused(self, key: CaseKey, *, by: User) -> bool:
+        """Return whether a person recused themself from a case. Raises UnknownError."""
+        with self.database.read() as connection:
+            return holds.is_recused(connection, cases.row_of(connection, key).id, by=by)
+
     # corrections
 
     def correct(self, key: CaseKey, draft: CorrectionDraft, *, by: User) -> Correction:

@@ -225,8 +225,8 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
-    recused = house.store.is_recused(key, by=person.user)
-    allowed = not recused and _allowed(view, person.user)
+    recused = house.store.desk.is_recused(key, by=person.user)
+    allowed = _allowed(view, person.user, recused=recused)
     return {
         **context,
         "typed": typed,

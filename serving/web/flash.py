@@ -37,7 +37,7 @@ def last_decided(request: Request, house: House, person: Person) -> LastDecided 
     if key is None or not own:
         return None
     in_time = datetime.now(UTC) <= own[-1].decided_at + house.store.policy.undo
-    may_undo = in_time and not house.store.is_recused(key, by=person.user)
+    may_undo = in_time and not house.store.desk.is_recused(key, by=person.user)
     return LastDecided(f"/cases/{key}", own[-1].case_id, own[-1].ruling, own[-1].stage, may_undo)
 
 

@@ -65,6 +65,13 @@ def desk(house: House) -> Desk:
     return Desk(house)
 
 
+@pytest.fixture
+def in_an_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an hour later, and the undo window over, for whoever asks the desk."""
+    later = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr("serving.store.desk._now", lambda: later)
+
+
 def test_of_two_sends_at_once_one_sends(desk: Desk) -> None:
     first, second = overtaken(desk.house, desk.send, desk.send, at="UPDATE notices")
     assert (first.state, type(second)) == ("sent", NoticeSentError)
@@ -89,20 +96,14 @@ def test_a_withdrawal_under_way_keeps_a_notice_from_leaving(desk: Desk) -> None:
     assert (desk.notice.state, desk.told()) == ("void", ["decision", "withdrawal"])
 
 
-def test_a_withdrawal_under_way_keeps_a_notice_from_leaving_when_its_time_comes(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later = datetime.now(UTC) + timedelta(hours=1)
-    monkeypatch.setattr("serving.store.desk._now", lambda: later)
+@pytest.mark.usefixtures("in_an_hour")
+def test_a_withdrawal_under_way_keeps_a_notice_from_leaving_when_its_time_comes(desk: Desk) -> None:
     _, n_done = overtaken(desk.house, desk.withdraw, desk.house.store.desk.keep_up, at="UPDATE notices")
     assert (n_done, desk.notice.state, desk.told()) == (0, "void", ["decision", "withdrawal"])
 
 
-def test_a_notice_that_is_being_sent_when_its_time_comes_is_sent_once(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    later = datetime.now(UTC) + timedelta(hours=1)
-    monkeypatch.setattr("serving.store.desk._now", lambda: later)
+@pytest.mark.usefixtures("in_an_hour")
+def test_a_notice_that_is_being_sent_when_its_time_comes_is_sent_once(desk: Desk) -> None:
     _, n_done = overtaken(desk.house, desk.send, desk.house.store.desk.keep_up, at="UPDATE notices")
     assert (n_done, desk.told()) == (0, ["decision", "notice"])
 
