@@ -5,6 +5,8 @@ Measured on our own dialogues, never on test rows. Knows nothing of backlogs.
 
 import random
 from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +78,7 @@ def cascade() -> dict[str, Any]:
     thresholds found on the dialogues; "f1_all": with every message read.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GroupKFold
+    from sklearn.model_selection import GroupKFold, cross_val_predict
 
     lines = [
         (utterance, bool(labels), dialogue.group)
@@ -84,17 +86,34 @@ def cascade() -> dict[str, Any]:
         for utterance, labels in zip(dialogue.utterances, dialogue.labels, strict=True)
     ]
     texts, y_true = [_line(utterance) for utterance, _, _ in lines], np.array([states for _, states, _ in lines])
-    counts = Counter(phrase for text in texts for phrase in {found for found, _ in phrases(units(text))})
+    groups = [group for _, _, group in lines]
+    matrix_of = _phrase_reader(texts)
+    X = matrix_of(texts)
+    model = LogisticRegression(C=5, max_iter=200)
+    y_prob = cross_val_predict(model, X, y_true, groups=groups, cv=GroupKFold(5), method="predict_proba")[:, 1]
+    thresholds = {str(share): float(np.quantile(y_prob[y_true], share)) for share in _OVERLOOKED}
+    model.fit(X, y_true)
+    return {
+        "n_messages": len(texts),
+        "stating": float(y_true.mean()),
+        "skipped": {share: float((y_prob < threshold).mean()) for share, threshold in thresholds.items()},
+        **_on_cases_kept_out(lambda asked: model.predict_proba(matrix_of(asked))[:, 1], thresholds),
+    }
+
+
+def _phrase_reader(texts: Sequence[str]) -> Callable[[Sequence[str]], Any]:
+    """Return what turns texts into rows of the phrases that these hold more than once."""
+    counts = Counter(phrase for text in texts for phrase in dict.fromkeys(p for p, _ in phrases(units(text))))
     known = [phrase for phrase, count in counts.items() if count > 1]
     vocabulary = {phrase: row for row, phrase in enumerate(known)}
     idf = np.array([np.log(len(texts) / counts[phrase]) + 1 for phrase in known], np.float32)
-    X = phrase_matrix(texts, vocabulary=vocabulary, idf=idf)
-    y_prob = np.zeros(len(texts))
-    for fitted, aside in GroupKFold(5).split(X, y_true, [group for _, _, group in lines]):
-        model = LogisticRegression(C=5, max_iter=200).fit(X[fitted], y_true[fitted])
-        y_prob[aside] = model.predict_proba(X[aside])[:, 1]
-    thresholds = {str(share): float(np.quantile(y_prob[y_true], share)) for share in _OVERLOOKED}
+    return partial(phrase_matrix, vocabulary=vocabulary, idf=idf)
 
+
+def _on_cases_kept_out(
+    probability: Callable[[list[str]], NDArray[np.float64]], thresholds: dict[str, float]
+) -> dict[str, Any]:
+    """probability : that each text states something"""
     read = score_cases(ChatClassifier.load(SHIPPED_DIR / "chat", cache_dir=default_cache_dir(), int8=True), _KEPT_OUT)
     asked = [
         _line(utterance)
@@ -102,18 +121,14 @@ def cascade() -> dict[str, Any]:
         for utterance in conversation.utterances
         if LABELS_OF_SPEAKER[utterance.speaker]
     ]
-    whole = LogisticRegression(C=5, max_iter=200).fit(X, y_true)
-    likely = whole.predict_proba(phrase_matrix(asked, vocabulary=vocabulary, idf=idf))[:, 1]
+    likely, stated = probability(asked), read.y_prob >= 0.5
     return {
-        "n_messages": len(texts),
-        "stating": float(y_true.mean()),
-        "skipped": {share: float((y_prob < threshold).mean()) for share, threshold in thresholds.items()},
         "n_kept_out": len(asked),
-        "f1_all": macro_f1(read.y_true, read.y_prob >= 0.5, min_examples=5),
+        "f1_all": macro_f1(read.y_true, stated, min_examples=5),
         "kept_out": {
             share: {
                 "skipped": float((likely < threshold).mean()),
-                "f1": macro_f1(read.y_true, (read.y_prob >= 0.5) & (likely >= threshold)[:, None], min_examples=5),
+                "f1": macro_f1(read.y_true, stated & (likely >= threshold)[:, None], min_examples=5),
             }
             for share, threshold in thresholds.items()
         },

@@ -221,11 +221,11 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         context["state"] = "none"
     if view.hidden:
         context["state"] = "hidden"
-    desk, checked = house.store.desk, photo_checks_of(house, key, user=person.user).report
+    desk, report = house.store.desk, photo_checks_of(house, key, user=person.user).report
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
-    recused = house.store.desk.is_recused(key, by=person.user)
+    recused = desk.is_recused(key, by=person.user)
     allowed = _allowed(view, person.user, recused=recused)
     return {
         **context,
@@ -238,7 +238,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
         "reason_required": house.store.policy.reason_required,
         "offered": offered(view, t),
         "corrected": standing(desk.corrections(key)),
-        "n_checks": len(checked.findings) if checked else 0,
+        "n_checks": len(report.findings) if report else 0,
         "may_correct": decides and not view.hidden,
         "labels": LABELS_OF_SPEAKER,
         "view": view,
