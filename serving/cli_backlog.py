@@ -7,10 +7,15 @@ import os
 import signal
 import threading
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+from rich.markup import escape
+
+from serving.cli_wiring import errors, read_settings, reported
+
+if TYPE_CHECKING:
+    from serving.backlog.summary import Summary
 
 _STOPPED = 130
 
@@ -58,11 +63,10 @@ def score(
     from serving.backlog.shipped import loader
     from serving.backlog.waiting import hand_back, take_snapshot
     from serving.champion import model_folder
-    from serving.settings import Settings
 
-    console = Console(stderr=True)
-    settings = Settings()
-    load = loader(model_folder(settings), cache_dir=settings.cache_dir)
+    with reported():
+        settings = read_settings()
+        load = loader(model_folder(settings), cache_dir=settings.cache_dir)
     store = None
     _listen_to_interrupts()
     try:
@@ -77,7 +81,7 @@ def score(
             if engine == "ray"
             else PoolEngine(load, processes=processes or len(os.sched_getaffinity(0)))
         )
-        with RunProgress(console) as progress, made as workers:
+        with RunProgress(errors) as progress, made as workers:
             workers.on_loss = progress.say
             summary = score_backlog(
                 str(backlog),
@@ -90,41 +94,38 @@ def score(
             )
         if store is not None:
             back = hand_back(store, out=out)
-            console.print(
-                f"{back.n_kept} suggestions stored, {back.n_changed} cases changed meanwhile and keep waiting"
-            )
+            errors.print(f"{back.n_kept} suggestions stored, {back.n_changed} cases changed meanwhile and keep waiting")
     except KeyboardInterrupt:
         how = "the same command without --fresh" if fresh else "the same command"
-        console.print(f"stopped; the finished parts are in {_plain(str(out))}, and {how} goes on")
+        errors.print(f"stopped; the finished parts are in {escape(str(out))}, and {how} goes on")
         raise typer.Exit(_STOPPED) from None
     except ReviewError as error:
-        console.print(f"[red]{_plain(str(error))}[/red]")
+        errors.print(f"[red]{escape(str(error))}[/red]")
         if fresh:
-            console.print("Leave out --fresh to go on: with it the run would begin anew.")
+            errors.print("Leave out --fresh to go on: with it the run would begin anew.")
         raise typer.Exit(2) from error
+    _tell(summary, out=out)
+    typer.echo(str(out / "summary.json"))
+
+
+def _tell(summary: "Summary", *, out: Path) -> None:
     rate = summary.throughput.cases_per_s
-    console.print(
+    errors.print(
         f"{summary.n_scored} cases scored by {summary.model_version}"
         + (f" at {rate:.1f} a second" if rate is not None else "")
         + f": {summary.safe} with one ruling left, {summary.n_abstained} without a suggestion."
     )
     if summary.n_lacking_photos:
-        console.print(
+        errors.print(
             f"[yellow]{summary.n_lacking_photos} cases scored without photos that are absent or damaged; "
             "missing_evidence names them[/yellow]"
         )
     if summary.workers_lost:
-        console.print(f"[yellow]{len(summary.workers_lost)} workers died on the way; summary.json says where[/yellow]")
+        errors.print(f"[yellow]{len(summary.workers_lost)} workers died on the way; summary.json says where[/yellow]")
     if summary.n_refused:
-        console.print(
-            f"[yellow]{summary.n_refused} rows refused; {_plain(str(out / 'refused.jsonl'))} says why[/yellow]"
+        errors.print(
+            f"[yellow]{summary.n_refused} rows refused; {escape(str(out / 'refused.jsonl'))} says why[/yellow]"
         )
-    typer.echo(str(out / "summary.json"))
-
-
-def _plain(text: str) -> str:
-    """Keep rich from reading [words] of ours as markup."""
-    return text.replace("[", r"\[")
 
 
 def _listen_to_interrupts() -> None:

@@ -117,3 +117,13 @@ def test_what_the_command_cannot_do_it_says(tmp_path: Path) -> None:
     told = runner.invoke(app, [str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out")])
     assert told.exit_code == 2
     assert "is there" in told.output
+
+
+def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EVIDENCE_REVIEW_PORT", "abc")
+    app = Typer()
+    app.command()(score)
+    backlog = write_lines(tmp_path / "cases.jsonl", [])
+    told = CliRunner().invoke(app, [str(backlog), "--out", str(tmp_path / "out")])
+    assert told.exit_code == 2
+    assert told.output.startswith("settings: EVIDENCE_REVIEW_PORT: ")
