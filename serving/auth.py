@@ -5,7 +5,9 @@ Tokens are random and kept as SHA-256 only; passwords as Argon2. Knows nothing o
 
 import hashlib
 import secrets
+from collections.abc import MutableMapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pwdlib import PasswordHash
 from pwdlib.exceptions import UnknownHashError
@@ -112,6 +114,22 @@ class Gatekeeper:
 
     def sign_out(self, session_token: str, *, user: User) -> None:
         self.store.accounts.end_session(hash_token(session_token), user=user)
+
+    def recognise(
+        self, scope: MutableMapping[str, Any], *, token: str | None, session_token: str | None
+    ) -> Person | None:
+        """Return whose token or session a request shows, and note in its ASGI scope whether it is somebody's.
+
+        A token goes before a session. None for a stranger, of whom nothing is noted where nothing is shown.
+        """
+        if token is not None:
+            person = self.person_of_token(token)
+        elif session_token is not None:
+            person = self.person_of_session(session_token)
+        else:
+            return None
+        scope[RECOGNISED] = person is not None
+        return person
 
     def person_of_session(self, session_token: str) -> Person | None:
         return self.store.accounts.person_of_session(hash_token(session_token))

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from models.domain import Frozen, Identifier
 from models.errors import CaseFormatError, InputError
 from models.vocabulary import Platform
-from serving.auth import CSRF_FIELD, CSRF_HEADER, RECOGNISED, SESSION_COOKIE, same_secret
+from serving.auth import CSRF_FIELD, CSRF_HEADER, SESSION_COOKIE, same_secret
 from serving.errors import SignInNeededError
 from serving.house import House
 from serving.records import CaseKey, Person, Role, Scope
@@ -69,13 +69,8 @@ def find_person(
     csrf: Annotated[str, Depends(_csrf_given)],
 ) -> Person | None:
     """Return who makes the request, None for a stranger. Raises ForbiddenError on a missing CSRF token."""
-    if credentials is not None:
-        person = house.gatekeeper.person_of_token(credentials.credentials)
-    elif session_token is not None:
-        person = house.gatekeeper.person_of_session(session_token)
-    else:
-        return None
-    request.scope[RECOGNISED] = person is not None
+    token = credentials.credentials if credentials is not None else None
+    person = house.gatekeeper.recognise(request.scope, token=token, session_token=session_token)
     if person is None or person.via == "token" or request.method in _SAFE_METHODS:
         return person
     if not same_secret(csrf, person.csrf_token or ""):

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from models.errors import InputError, ReviewError
-from serving.auth import RECOGNISED, SESSION_COOKIE, token_shown
+from serving.auth import SESSION_COOKIE, token_shown
 from serving.errors import problem_of
 from serving.house import House
 from serving.records import User
@@ -62,14 +62,10 @@ class Repeats:
 
     def _user(self, request: Request) -> User | None:
         """Return who asks, as the route will find out again."""
-        token, session = token_shown(request.headers.get("authorization", "")), None
+        token, session_token = token_shown(request.headers.get("authorization", "")), None
         with suppress(CookieError):
-            session = request.cookies.get(SESSION_COOKIE)
-        if token is None and session is None:
-            return None
-        gatekeeper = self.house.gatekeeper
-        person = gatekeeper.person_of_token(token) if token else gatekeeper.person_of_session(session or "")
-        request.scope[RECOGNISED] = person is not None
+            session_token = request.cookies.get(SESSION_COOKIE)
+        person = self.house.gatekeeper.recognise(request.scope, token=token, session_token=session_token)
         return person.user if person is not None else None
 
     async def _body(self, request: Request) -> bytes:
