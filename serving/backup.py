@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -116,23 +116,37 @@ def _begin_anew(connection: Connection, manifest: Manifest, *, by: str) -> None:
 def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
     (draft / "tables").mkdir()
     (draft / "photos").mkdir()
-    tables, digests = {}, []
     with store.database.read() as connection:
         made_at = datetime.now(UTC)
-        for name in copying.table_names():
-            sums, n_rows = hashlib.sha256(), 0
-            with _table_path(draft, name).open("wb") as file:
-                for row in copying.rows_of(connection, name):
-                    line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
-                    sums.update(line)
-                    n_rows += 1
-                    file.write(line)
-                    if name == "photos":
-                        digests.append(row["digest"])
-                file.flush()
-                os.fsync(file.fileno())
-            tables[name] = TableFile(n_rows=n_rows, sha256=sums.hexdigest())
+        tables, digests = _write_tables(connection, draft)
         head, revision = trail.head(connection), current_revision(connection) or ""
+    kept, lost = _write_photos(digests, photos, draft)
+    manifest = Manifest(created_at=made_at, revision=revision, tables=tables, photos=kept, lost=lost, head=head)
+    write_synced(draft / _MANIFEST, manifest.model_dump_json(indent=1).encode())
+    return manifest
+
+
+def _write_tables(connection: Connection, draft: Path) -> tuple[dict[str, TableFile], list[str]]:
+    """Return the files by table, and the digests of the photos on file."""
+    tables, digests = {}, []
+    for name in copying.table_names():
+        sums, n_rows = hashlib.sha256(), 0
+        with _table_path(draft, name).open("wb") as file:
+            for row in copying.rows_of(connection, name):
+                line = json.dumps(row, ensure_ascii=False).encode() + b"\n"
+                sums.update(line)
+                n_rows += 1
+                file.write(line)
+                if name == "photos":
+                    digests.append(row["digest"])
+            file.flush()
+            os.fsync(file.fileno())
+        tables[name] = TableFile(n_rows=n_rows, sha256=sums.hexdigest())
+    return tables, digests
+
+
+def _write_photos(digests: Iterable[str], photos: PhotoStore, draft: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the digests of those written, and of those whose bytes were altered or gone."""
     kept, lost = [], []
     for digest in digests:
         try:
@@ -142,11 +156,7 @@ def _write(store: Store, photos: PhotoStore, draft: Path) -> Manifest:
             continue
         write_synced(path, data)
         kept.append(digest)
-    manifest = Manifest(
-        created_at=made_at, revision=revision, tables=tables, photos=tuple(kept), lost=tuple(lost), head=head
-    )
-    write_synced(draft / _MANIFEST, manifest.model_dump_json(indent=1).encode())
-    return manifest
+    return tuple(kept), tuple(lost)
 
 
 def _verified(folder: Path) -> Manifest:
