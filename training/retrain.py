@@ -103,15 +103,7 @@ def retrain(given: Retraining, *, progress: Progress = print) -> Retrained:
 
 
 def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> Retrained:
-    progress("reading outcomes ...")
-    since = _since(given)
-    decided = decided_since(read_snapshots(given.snapshots), since)
-    run.note({"snapshots": ", ".join(folder.name for folder in given.snapshots), "n_outcomes": len(decided)})
-    if since is not None:
-        run.note({"since": since})
-        progress(f"{len(decided)} outcomes since {since}")
-    if not decided:
-        raise InputError(f"hold no decided case{f' since {since}' if since else ''}", field="outcomes")
+    decided = _outcomes(given, run, progress)
     champion_model = _champion(given, progress)
     champion_dir = given.tracking.registry.fetch(champion_model, given.work_dir / "models")
     champion = given.suggester(champion_dir)
@@ -185,17 +177,36 @@ def _retrain(given: Retraining, run: Run, scratch: Path, progress: Progress) -> 
         readings=readings.parts,
     )
     run.keep(report)
+    model = _registered(given, run, folder, verdict, judged_against=champion_model.number)
+    return Retrained(model, verdict, counts, refit.calibrated_on)
+
+
+def _outcomes(given: Retraining, run: Run, progress: Progress) -> list[DecidedCase]:
+    """Raises InputError when none counts."""
+    progress("reading outcomes ...")
+    since = _since(given)
+    decided = decided_since(read_snapshots(given.snapshots), since)
+    run.note({"snapshots": ", ".join(folder.name for folder in given.snapshots), "n_outcomes": len(decided)})
+    if since is not None:
+        run.note({"since": since})
+        progress(f"{len(decided)} outcomes since {since}")
+    if not decided:
+        raise InputError(f"hold no decided case{f' since {since}' if since else ''}", field="outcomes")
+    return decided
+
+
+def _registered(given: Retraining, run: Run, folder: Path, verdict: Verdict, *, judged_against: int) -> RegisteredModel:
+    """Register the challenger with what the gate said; only one that passed may become champion."""
     run.measure(
         {"gate.passed": float(verdict.passed), "gate.certainty": verdict.certainty, "gate.n_gold": verdict.n_gold}
     )
     for one in verdict.overall:
         run.measure({f"champion.{one.name}": one.champion, f"challenger.{one.name}": one.challenger})
-    model = given.tracking.registry.register(
-        folder, run_id=run.run_id, gate_passed_against=champion_model.number if verdict.passed else None
-    )
+    passed_against = judged_against if verdict.passed else None
+    model = given.tracking.registry.register(folder, run_id=run.run_id, gate_passed_against=passed_against)
     if verdict.passed:
         given.tracking.registry.set_challenger(model.number)
-    return Retrained(model, verdict, counts, refit.calibrated_on)
+    return model
 
 
 def _champion(given: Retraining, progress: Progress) -> RegisteredModel:
