@@ -226,7 +226,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
     decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
     recused = desk.is_recused(key, by=person.user)
-    allowed = _allowed(view, person.user, recused=recused)
+    allowed = not recused and _allowed(view, person.user)
     return {
         **context,
         "typed": typed,
