@@ -56,9 +56,9 @@ def serve(host: Host = None, port: Port = None) -> None:
     from serving.logs import configure_logs
 
     with reported():
-        settings = read_settings()
+        settings = read_settings(host=host, port=port)
         configure_logs(settings.log_level)
-        _run(build_house(settings, _suggester_if_any(settings)), host, port)
+        _run(build_house(settings, _suggester_if_any(settings)))
 
 
 @app.command()
@@ -99,7 +99,7 @@ def demo(host: Host = None, port: Port = None) -> None:
     from serving.logs import configure_logs
 
     with reported():
-        settings = read_settings()
+        settings = read_settings(host=host, port=port)
         configure_logs("warning")
         house = build_house(settings, _suggester_if_any(settings))
         with _progress() as progress:
@@ -111,7 +111,7 @@ def demo(host: Host = None, port: Port = None) -> None:
         console.print("\n[bold]The desk is open.[/] Sign in once with:")
         console.print(_link(settings, link, host, port), style="bold cyan", soft_wrap=True, markup=False)
         console.print("Stop with Ctrl+C.\n")
-        _run(house, host, port)
+        _run(house)
 
 
 @app.command()
@@ -326,7 +326,7 @@ def _quiet_libraries() -> None:
         os.environ.setdefault(name, value)
 
 
-def _run(house: "House", host: str | None, port: int | None) -> None:
+def _run(house: "House") -> None:
     import uvicorn
 
     from serving.app import create_app
@@ -334,8 +334,8 @@ def _run(house: "House", host: str | None, port: int | None) -> None:
     settings = house.settings
     uvicorn.run(
         create_app(settings, house=house),
-        host=host or settings.host,
-        port=port or settings.port,
+        host=settings.host,
+        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -20,13 +20,15 @@ console = Console()
 errors = Console(stderr=True)
 
 
-def read_settings() -> "Settings":
+def read_settings(*, host: str | None = None, port: int | None = None) -> "Settings":
+    """Return the settings. host, port : of the command line, before what is set; None where it says none"""
     from pydantic import ValidationError
 
     from serving.settings import PREFIX, Settings
 
+    given = {name: value for name, value in (("host", host), ("port", port)) if value}
     try:
-        return Settings()
+        return Settings.model_validate(given)
     except ValidationError as error:
         problems = [(PREFIX + "_".join(map(str, item["loc"])).upper(), item["msg"]) for item in error.errors()]
         raise CaseFormatError(problems, source="settings") from error

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from rich.console import Console
 from rich.progress import Progress
 from typer.testing import CliRunner
@@ -16,9 +18,11 @@ from serving.cli import app
 from serving.demo import DEMO_LEAD, demo_user, overview, score_samples, take_in_samples
 from serving.house import House
 from serving.printed import suggestion_page
+from serving.records import Role
 from serving.settings import Settings
 from serving.store import Store
 from tests.builders import build_case, photo_bytes
+from tests.serving.conftest import user_of
 from tests.suggesters import build_suggester
 
 runner = CliRunner()
@@ -73,6 +77,24 @@ def test_a_setting_that_cannot_be_used_is_named(environment: Settings, monkeypat
     monkeypatch.setenv("EVIDENCE_REVIEW_PORT", "no port")
     told = runner.invoke(app, ["user", "list"])
     assert (told.exit_code, "EVIDENCE_REVIEW_PORT" in told.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("host", "secure"), [(None, False), ("0.0.0.0", True)])
+def test_the_host_of_the_command_line_counts_like_the_setting(
+    environment: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str | None, secure: bool
+) -> None:
+    served: list[tuple[FastAPI, dict[str, object]]] = []
+    monkeypatch.setattr("uvicorn.run", lambda asgi, **given: served.append((asgi, given)))
+    monkeypatch.setenv("EVIDENCE_REVIEW_MODEL_DIR", str(tmp_path / "none"))
+    told = runner.invoke(app, ["serve", "--port", "8100", *(["--host", host] if host else [])])
+    assert told.exit_code == 0, told.output
+    ((asgi, given),) = served
+    assert (given["host"], given["port"]) == (host or "127.0.0.1", 8100)
+    house = asgi.state.house
+    link = house.gatekeeper.make_link(user_of(house, Role.LEAD), by="system:test")
+    answer = TestClient(asgi).get(f"/sign-in?token={link}", follow_redirects=False)
+    assert ("Secure" in answer.headers["set-cookie"]) is secure
+    house.store.close()
 
 
 def test_users_are_added_listed_and_let_in(environment: Settings) -> None:
