@@ -309,10 +309,11 @@ class EvidenceAsked(EvidenceAsk):
 class DecisionDraft(Frozen):
     """What an arbitrator sends: a ruling, its remedy and reason, and what was on the screen.
 
-    `suggestion_id` is the suggestion that was on screen, null when there was none. What `responsible` and `remedy`
-    leave out is composed: as suggested where the ruling is the suggested one, else as the rules order; null within
-    `remedy` says none. `request` goes with `request_evidence`, by default the first that may be asked for.
-    `distinguishes` is required where comparable cases were all ruled otherwise, and only there.
+    `suggestion_id` is the suggestion that was on screen, null when there was none; one that the service showed to the
+    same person on this version counts as named. What `responsible` and `remedy` leave out is composed: as suggested
+    where the ruling is the suggested one, else as the rules order; null within `remedy` says none. `request` goes with
+    `request_evidence`, by default the first that may be asked for. `distinguishes` is required where comparable cases
+    were all ruled otherwise, and only there. `review_seconds` is the client's count.
     """
 
     ruling: Ruling
@@ -359,7 +360,8 @@ class Decision(Frozen):
 class Outcome(Frozen):
     """A labelled outcome, from our desk or elsewhere. Only `case_id` and `ruling` are required.
 
-    suggestion_shown : whether the machine's suggestion was on screen when `ruling` was given; null where nobody knows
+    suggestion_shown : whether the machine's suggestion was on screen when `ruling` was given; null where nobody knows,
+        or where only one on an earlier version of the case was
     overturned_on_appeal, changed_on_lead_review : null where there was no appeal, or no lead's review
     blind_ruling : the first ruling committed before any suggestion was shown, whatever was ruled later
     """

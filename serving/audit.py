@@ -30,6 +30,7 @@ class Action(StrEnum):
     SUGGESTION_STORED = "suggestion_stored"
     SUGGESTION_FAILED = "suggestion_failed"
     SUGGESTION_WITHHELD = "suggestion_withheld"
+    SUGGESTION_SHOWN = "suggestion_shown"
     DECIDED = "decided"
     DECISION_WITHDRAWN = "decision_withdrawn"
     EVIDENCE_REQUEST_ANSWERED = "evidence_request_answered"

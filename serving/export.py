@@ -85,7 +85,7 @@ def _outcome(item: ExportedDecision, sealer: Sealer | None) -> dict[str, Any]:
         decided_at=decision.decided_at,
         why=mask(decision.reason, sealer=sealer),
         suggestion_id=decision.suggestion_id,
-        suggestion_shown=decision.suggestion_shown,
+        suggestion_shown=decision.suggestion_shown or (None if item.seen_before else False),
         agreed=decision.agreed,
         review_seconds=decision.review_seconds,
         overturned_on_appeal=item.overturned_on_appeal,

@@ -24,8 +24,9 @@ from models.domain import (
 )
 from models.vocabulary import Claim, Platform, Ruling, Stage
 
-SuggestionState = Literal["pending", "ready", "failed", "off"]
-"""off: a lead switched suggestions off for this claim or platform."""
+SuggestionState = Literal["pending", "ready", "failed", "off", "withheld"]
+"""off: a lead switched suggestions off for this claim or platform; withheld: there is one, and that it is shown can't
+be noted now."""
 Order = Literal["opened", "urgency"]
 
 
@@ -56,6 +57,10 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     ENGINEER = "engineer"
     SERVICE = "service"
+
+    @property
+    def decides(self) -> bool:
+        return self in (Role.ARBITRATOR, Role.LEAD)
 
 
 class CaseKey(NamedTuple):
@@ -195,7 +200,9 @@ class QueueRow(Frozen):
     status: CaseStatus
     version: int
     suggestion_state: SuggestionState
-    ruling: Ruling | None = Field(None, description="The suggested ruling; null when there is none or it abstains.")
+    ruling: Ruling | None = Field(
+        None, description="The suggested ruling; null when there is none, it abstains, or you may decide."
+    )
     confidence: float | None = None
     hidden: bool = Field(False, description="Machine output is withheld until somebody has committed to a ruling.")
     language: Literal["zh", "en"] = "zh"
@@ -312,6 +319,7 @@ class ExportedDecision:
 
     overturned_on_appeal, changed_on_lead_review : None where there was no appeal, or no lead's review
     blind_ruling : the first ruling committed on that version with no suggestion on screen, withdrawn or not
+    seen_before : whether a suggestion on an earlier version was shown to whoever decided, or ruled upon
     """
 
     decision: Decision
@@ -319,3 +327,4 @@ class ExportedDecision:
     overturned_on_appeal: bool | None
     changed_on_lead_review: bool | None
     blind_ruling: Ruling | None
+    seen_before: bool

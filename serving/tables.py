@@ -119,6 +119,19 @@ suggestions = sa.Table(
     sa.UniqueConstraint("case_key", "version", "suggestion_id"),
 )
 
+# The first time that a suggestion was shown to a person who may decide.
+showings = sa.Table(
+    "showings",
+    metadata,
+    key(),
+    ref("case_key", "cases"),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("suggestion_id", sa.String(64), nullable=False),
+    ref("user_key", "users"),
+    sa.Column("at", UtcTime, nullable=False),
+    sa.UniqueConstraint("case_key", "version", "user_key", "suggestion_id"),
+)
+
 decision_events = sa.Table(
     "decision_events",
     metadata,

@@ -9,7 +9,7 @@ from models.errors import CaseFormatError
 from models.privacy import unhide_parties
 from serving.api.documents import EXAMPLE_CASE, EXAMPLE_EVIDENCE, json_body_of
 from serving.api.filters import Asked
-from serving.case_views import view_for
+from serving.case_views import page_for, view_for
 from serving.deps import CaseKeyDep, Filer, HouseDep, JsonBody, Reader, StoreDep, parse_draft
 from serving.errors import problem_responses
 from serving.records import CaseKey, CaseStatus, CaseView, EvidenceDraft, Intake, Order, QueuePage
@@ -47,10 +47,11 @@ def list_cases(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> QueuePage:
     """List the queue, oldest case first, or by urgency: what happens by itself next, how much hangs on it, how sure
-    the machine is (left out on blind cases). Ask for the next page with the cursor given.
+    the machine is (left out on blind cases). Ask for the next page with the cursor given. What is suggested stands on
+    the case alone for people who may decide: there it is noted as shown.
     """
     wanted = asked.model_copy(update={"status": status, "search": search, "assigned_to": assigned_to})
-    return store.queue(wanted, cursor=cursor, limit=limit, order=order)
+    return page_for(store.queue(wanted, cursor=cursor, limit=limit, order=order), person=person)
 
 
 @router.post(
@@ -78,7 +79,8 @@ def add_evidence(person: Filer, key: CaseKeyDep, body: JsonBody, house: HouseDep
 def get_case(person: Reader, key: CaseKeyDep, house: HouseDep, response: Response) -> CaseView:
     """Get a case at its current version, with its photos, suggestion and decisions. The ETag is for If-Match.
 
-    The ids of order, buyer and seller are stable stand-ins unless one is a lead or an auditor.
+    The ids of order, buyer and seller are stable stand-ins unless one is a lead or an auditor. That a suggestion was
+    shown to an arbitrator or a lead is noted the first time; while it can't be, the suggestion is `withheld`.
     """
     view = view_for(house, key, person=person)
     response.headers["ETag"] = view.etag

@@ -67,7 +67,8 @@ def decide(
     today = datetime.now(UTC).date()
 
     def notice(decision: Decision) -> NoticeText:
-        shown = suggestion if decision.suggestion_shown else None
+        on_screen = decision.suggestion_id if decision.suggestion_shown else None
+        shown = suggestion if suggestion is not None and suggestion.suggestion_id == on_screen else None
         pack = shipped_rule_book().pack_for(version.case, ruled_on=today)
         return write_notice(version.case, decision, suggestion=shown, pack=pack)
 

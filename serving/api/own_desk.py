@@ -102,4 +102,4 @@ def get_remedies(person: Reader, key: CaseKeyDep, house: HouseDep) -> Remedies:
 )
 def get_heat_map(person: Reader, key: CaseKeyDep, photo_id: Annotated[Identifier, Path()], house: HouseDep) -> Response:
     """Get where the machine sees damage in a photo. 404 while its word is hidden, switched off or not there yet."""
-    return Response(heat_picture_of(house, key, photo_id), media_type="image/png")
+    return Response(heat_picture_of(house, key, photo_id, person=person), media_type="image/png")

@@ -10,10 +10,11 @@ from models.domain import Case, Suggestion, parse_case
 from models.errors import ImageError, ImageTooLargeError, InputError
 from serving.api.documents import STATELESS_BODY
 from serving.case_files import read_case_file
+from serving.case_views import note_shown
 from serving.deps import CaseKeyDep, Filer, HouseDep, Scorer, read_body
 from serving.errors import problem_responses
 from serving.house import House
-from serving.records import CaseKey
+from serving.records import CaseKey, CaseView
 from serving.refusals import (
     ModelAbsentError,
     StaleVersionError,
@@ -30,7 +31,7 @@ _MAX_PHOTOS = 200
 @router.post(
     "/cases/{platform}/{case_id:path}/suggestion",
     status_code=201,
-    responses=problem_responses(401, 403, 404, 409, 412, 422, 503),
+    responses=problem_responses(401, 403, 404, 409, 412, 422, 503, 507),
 )
 def suggest_now(person: Filer, key: CaseKeyDep, house: HouseDep) -> Suggestion:
     """Score a stored case now and keep the suggestion. 503 when no model is loaded.
@@ -46,6 +47,7 @@ def suggest_now(person: Filer, key: CaseKeyDep, house: HouseDep) -> Suggestion:
         raise StaleVersionError(judged=version.version, current=house.store.version(key).version)
     if house.store.view(key).hidden:
         raise SuggestionHiddenError
+    note_shown(house, key, suggestion, version=version.version, person=person)
     return suggestion
 
 
@@ -66,18 +68,24 @@ async def sent_case_file(request: Request, house: HouseDep, person: Scorer) -> C
 
 
 @router.post(
-    "/suggestions", responses=problem_responses(400, 401, 403, 409, 413, 415, 422, 503), openapi_extra=STATELESS_BODY
+    "/suggestions",
+    responses=problem_responses(400, 401, 403, 409, 413, 415, 422, 503, 507),
+    openapi_extra=STATELESS_BODY,
 )
 def suggest_stateless(
     person: Scorer, file: Annotated[CaseFile, Depends(sent_case_file)], house: HouseDep
 ) -> Suggestion:
-    """Score the case and photos of this request. Nothing is stored.
+    """Score the case and photos of this request. Nothing of them is stored.
 
-    409 for a case on file that is decided blind first, or while suggestions of its kind are switched off.
+    409 for a case on file that is decided blind first, or while suggestions of its kind are switched off. On a case on
+    file, that its suggestion was shown is noted as where the case is got.
     """
-    _check_shown(house, file.case)
+    on_file = _shown_on_file(house, file.case)
     _check_photos(house, file)
-    return house.scoring.suggest(file)
+    suggestion = house.scoring.suggest(file)
+    if on_file is not None:
+        note_shown(house, on_file.key, suggestion, version=on_file.version, person=person)
+    return suggestion
 
 
 async def _case_in(form: FormData, *, max_bytes: int) -> Case:
@@ -108,16 +116,20 @@ async def _photos_in(form: FormData, case: Case) -> dict[str, bytes]:
     return found
 
 
-def _check_shown(house: House, case: Case) -> None:
-    """A case on file that is blind isn't scored by another way. Raises SuggestionHiddenError, SuggestionsOffError."""
+def _shown_on_file(house: House, case: Case) -> CaseView | None:
+    """Return the case of that id on file, if there is one: what the machine says of it may be shown.
+
+    Raises SuggestionHiddenError, SuggestionsOffError.
+    """
     if any(switch.covers(claim=case.claim, platform=case.platform) for switch in house.store.desk.switches()):
         raise SuggestionsOffError
     try:
-        hidden = house.store.view(CaseKey(case.platform, case.case_id)).hidden
+        view = house.store.view(CaseKey(case.platform, case.case_id))
     except UnknownError:
-        return
-    if hidden:
+        return None
+    if view.hidden:
         raise SuggestionHiddenError
+    return view
 
 
 def _check_photos(house: House, file: CaseFile) -> None:

@@ -66,6 +66,7 @@ from serving.store.retention import Ageing
 from serving.store.retrainings import Retrainings
 from serving.store.score_queue import ScoreQueue
 from serving.store.shadows import Shadows
+from serving.store.showings import Showings
 from serving.store.trail import Detail
 
 _LOTS = random.SystemRandom()
@@ -92,6 +93,7 @@ class Store:
         self.erasures = Erasures(self.database)
         self.ageing = Ageing(self.database)
         self.shadows = Shadows(self.database)
+        self.showings = Showings(self.database)
         self.observations = Observations(self.database)
 
     def migrate(self) -> None:
@@ -212,6 +214,11 @@ class Store:
     def counts(self) -> dict[CaseStatus, int]:
         with self.database.read() as connection:
             return queue.counts(connection)
+
+    def hidden(self) -> frozenset[CaseKey]:
+        """Return the cases on which nothing of the machine may show yet."""
+        with self.database.read() as connection:
+            return queue.hidden(connection)
 
     # suggestions
 

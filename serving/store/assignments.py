@@ -120,7 +120,7 @@ def _person(connection: Connection, name: str) -> User:
         person = users.named(connection, name)
     except UnknownError as error:
         raise InputError(f"no user {name!r} is known", field="people") from error
-    if person.role not in (Role.ARBITRATOR, Role.LEAD):
+    if not person.role.decides:
         raise InputError(f"{name!r} can't decide", field="people")
     return person
 

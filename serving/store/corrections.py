@@ -17,7 +17,6 @@ from serving.records import CaseKey, StoredVersion, User
 from serving.refusals import ForbiddenError, UnknownError
 from serving.store import trail
 from serving.store.cases import row_of
-from serving.store.decisions import MAY_DECIDE
 from serving.tables import cases, corrections, users
 
 _ACCOUNTS = {"buyer_statement": Speaker.BUYER, "seller_statement": Speaker.SELLER}
@@ -40,7 +39,7 @@ def correct(
     at: datetime,
 ) -> Correction:
     """Keep a correction of the current version. Raises ForbiddenError, InputError on a reference the case lacks."""
-    if by.role not in MAY_DECIDE:
+    if not by.role.decides:
         raise ForbiddenError(f"a correction needs an arbitrator or a lead, not the role {by.role.value}")
     _check_reference(version.case, draft)
     correction = Correction(

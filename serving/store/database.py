@@ -89,26 +89,42 @@ class Database:
                 self._seen.connection = outer
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """A transaction that commits at the end or, on any error, leaves no trace."""
-        with self.alter() as connection:
+    def write(self, *, patience_s: float | None = None) -> Iterator[Connection]:
+        """A transaction that commits at the end or, on any error, leaves no trace.
+
+        patience_s : how long to wait for each lock that another writer has; None for as long as usual
+        """
+        with self.alter(patience_s=patience_s) as connection:
             yield connection
             self.before_commit(connection)
 
     @contextmanager
-    def alter(self) -> Iterator[Connection]:
+    def alter(self, *, patience_s: float | None = None) -> Iterator[Connection]:
         """Like `write`, for what is no change of the service's state: nothing is called before it commits."""
         if not self.is_sqlite:
             with _named_troubles(), self.engine.begin() as connection:
+                if patience_s is not None:
+                    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {_in_ms(patience_s)}")
                 yield connection
             return
         with (
             _named_troubles(),
-            self._one_writer,
+            self._turn(patience_s),
             self.engine.connect() as connection,
+            _patient(connection, patience_s),
             connection.execution_options(immediate=True).begin(),
         ):
             yield connection
+
+    @contextmanager
+    def _turn(self, patience_s: float | None) -> Iterator[None]:
+        """Be this process's one writer. Raises StorageError where another stays it for longer."""
+        if not self._one_writer.acquire(timeout=-1 if patience_s is None else patience_s):
+            raise StorageError("the database is busy with other changes; try again shortly")
+        try:
+            yield
+        finally:
+            self._one_writer.release()
 
     def scrub(self) -> bool:
         """Give back the room of what was deleted, so that its bytes are in the database's files no more.
@@ -135,6 +151,23 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+@contextmanager
+def _patient(connection: Connection, patience_s: float | None) -> Iterator[None]:
+    """Let an SQLite connection wait that long for other processes that write."""
+    raw: Any = connection.connection.driver_connection
+    if patience_s is not None:
+        raw.execute(f"PRAGMA busy_timeout={_in_ms(patience_s)}")
+    try:
+        yield
+    finally:
+        if patience_s is not None:
+            raw.execute(f"PRAGMA busy_timeout={_BUSY_TIMEOUT_MS}")
+
+
+def _in_ms(seconds: float) -> int:
+    return round(seconds * 1000)
 
 
 @contextmanager

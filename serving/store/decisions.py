@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from models.clocks import evidence_deadline
-from models.domain import Decision, DecisionDraft, EvidenceAsk, EvidenceAsked, Frozen, Suggestion
+from models.domain import Decision, DecisionDraft, EvidenceAsk, EvidenceAsked, Frozen
 from models.errors import InputError
 from models.rule_pack import shipped_rule_book
 from models.vocabulary import Ruling, Stage
@@ -24,10 +24,9 @@ from serving.policy import DeskPolicy
 from serving.records import CaseKey, CaseStatus, DecisionRecord, Role, StoredVersion, User
 from serving.refusals import AlreadyDecidedError, ForbiddenError, NothingToReviewError, StaleVersionError
 from serving.remedy import asked, ordered
-from serving.store import order, outbox, precedents, suggestions, trail
+from serving.store import order, outbox, precedents, showings, trail
 from serving.tables import appeals, cases, decision_events, users
 
-MAY_DECIDE = (Role.ARBITRATOR, Role.LEAD)
 _STAGES = tuple(Stage)
 
 
@@ -115,6 +114,7 @@ def decide(
     """Record a person's decision on the current version.
 
     input_digest : of the current version, used where there is no suggestion
+    A suggestion that was shown to the person counts as named, though the draft be silent about it.
     Raises ForbiddenError, StaleVersionError, AlreadyDecidedError, NothingToReviewError, InputError, DepartsError.
     """
     if policy.reason_required and not draft.reason.strip():
@@ -128,8 +128,7 @@ def decide(
         raise StaleVersionError(judged=judged_version, current=version.version)
     _check_stage(past, draft.stage)
     blind = is_hidden(connection, version.case_key)
-    suggestion = _suggestion_meant(connection, version, draft, blind=blind)
-    shown = draft.suggestion_id is not None
+    suggestion, shown = showings.meant(connection, version, draft, by=by, blind=blind)
     agreed = None if suggestion is None or suggestion.ruling is None else suggestion.ruling == draft.ruling
     on_screen = suggestion if shown else None
     told = ordered(version.case, draft, suggestion=on_screen)
@@ -218,7 +217,7 @@ def withdraw(
     decision = past.standing(stage)
     if decision is None:
         raise NothingToReviewError(f"no decision stands in stage {stage.value}")
-    if by.role not in MAY_DECIDE or (by.name != decision.decided_by and by.role != Role.LEAD):
+    if not by.role.decides or (by.name != decision.decided_by and by.role != Role.LEAD):
         raise ForbiddenError("only the person who decided, or a lead, may withdraw a decision")
     if by.role != Role.LEAD and at > decision.decided_at + policy.undo:
         raise ForbiddenError(f"the {policy.undo_minutes:g} minutes to undo it are over; a lead may still withdraw it")
@@ -275,7 +274,7 @@ def decided_between(connection: Connection, *, since: datetime | None, until: da
 
 
 def _check_person(past: History, stage: Stage, *, by: User) -> None:
-    if by.role not in MAY_DECIDE:
+    if not by.role.decides:
         raise ForbiddenError(f"a decision needs an arbitrator or a lead, not the role {by.role.value}")
     if stage == Stage.LEAD_REVIEW and by.role != Role.LEAD:
         raise ForbiddenError("the lead's review needs a lead")
@@ -310,24 +309,6 @@ def _with_deadline(version: StoredVersion, ask: EvidenceAsk, *, at: datetime) ->
     clock = evidence_deadline(pack, asked_at=at, party=ask.party)
     due_at = clock.due_at if clock is not None else None
     return EvidenceAsked(party=ask.party, what=ask.what, text=ask.text, due_at=due_at)
-
-
-def _suggestion_meant(
-    connection: Connection, version: StoredVersion, draft: DecisionDraft, *, blind: bool
-) -> Suggestion | None:
-    """Return the suggestion on screen or, on a blind case, the newest one, to compare with later."""
-    if blind and draft.suggestion_id is not None:
-        raise InputError("must be null: this case is decided blind first", field="suggestion_id")
-    if draft.suggestion_id is None:
-        return suggestions.newest(connection, case_key=version.case_key, version=version.version)
-    found = suggestions.by_id(
-        connection, case_key=version.case_key, version=version.version, suggestion_id=draft.suggestion_id
-    )
-    if found is None:
-        raise InputError(
-            f"{draft.suggestion_id!r} is no suggestion for version {version.version}", field="suggestion_id"
-        )
-    return found
 
 
 def _end(

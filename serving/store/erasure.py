@@ -38,6 +38,7 @@ from serving.tables import (
     photos,
     preferences,
     shadow_suggestions,
+    showings,
     suggestions,
 )
 from serving.tables import cases as case_table
@@ -240,7 +241,7 @@ def _emptied(payload: str, stand_in: str, renamed: dict[str, str]) -> dict[str, 
 
 def _drop_around(connection: Connection, case_key: int, key: CaseKey) -> None:
     """Drop or empty what else is kept about a case."""
-    for table in (corrections, photo_checks, shadow_suggestions):
+    for table in (corrections, photo_checks, shadow_suggestions, showings):
         connection.execute(table.delete().where(table.c.case_key == case_key))
     jobs.forget(connection, case_key=case_key)
     connection.execute(outbox.delete().where(outbox.c.subject == str(key)))

@@ -17,7 +17,6 @@ from serving.records import CaseKey, CaseStatus, Hold, User
 from serving.refusals import ForbiddenError, HeldError, LoadCapError, NothingToReviewError
 from serving.store import trail
 from serving.store.cases import row_of
-from serving.store.decisions import MAY_DECIDE
 from serving.tables import cases, decision_events, holds, passes, users
 
 
@@ -55,7 +54,7 @@ def is_recused(connection: Connection, case_key: int, *, by: User) -> bool:
 
 def take(connection: Connection, key: CaseKey, *, by: User, policy: DeskPolicy, at: datetime) -> Hold:
     """Hold a case, or hold it longer. Raises UnknownError, ForbiddenError, HeldError, LoadCapError."""
-    if by.role not in MAY_DECIDE:
+    if not by.role.decides:
         raise ForbiddenError(f"holding a case needs an arbitrator or a lead, not the role {by.role.value}")
     row = row_of(connection, key, for_change=True)
     if CaseStatus(row.status).stage is None:
@@ -112,7 +111,7 @@ def step_aside(
 
     Raises UnknownError, ForbiddenError, InputError.
     """
-    if by.role not in MAY_DECIDE:
+    if not by.role.decides:
         raise ForbiddenError(f"this needs an arbitrator or a lead, not the role {by.role.value}")
     if not reason.strip():
         raise InputError("is required", field="reason")

@@ -17,7 +17,6 @@ from serving.records import CaseKey, User
 from serving.refusals import ForbiddenError, NoticeSentError, UnknownError
 from serving.store import outbox, trail
 from serving.store.cases import row_of
-from serving.store.decisions import MAY_DECIDE
 from serving.store.holds import check_recusal
 from serving.tables import cases, notices
 
@@ -126,7 +125,7 @@ def one(connection: Connection, key: CaseKey, notice_id: str) -> Notice:
 
 
 def _changeable(connection: Connection, key: CaseKey, notice_id: str, *, by: User) -> None:
-    if by.role not in MAY_DECIDE:
+    if not by.role.decides:
         raise ForbiddenError(f"a notice needs an arbitrator or a lead, not the role {by.role.value}")
     check_recusal(connection, row_of(connection, key, for_change=True).id, by=by)
     if one(connection, key, notice_id).state != "draft":

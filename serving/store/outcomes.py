@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from models.domain import Decision
 from models.vocabulary import Stage
 from serving.records import CaseStatus, ExportedDecision
-from serving.store import decisions
+from serving.store import decisions, showings
 from serving.store.cases import version_of
 from serving.tables import cases, decision_events
 
@@ -58,13 +58,19 @@ def _standing(connection: Connection, case_key: int) -> ExportedDecision | None:
     led = past.standing(Stage.LEAD_REVIEW)
     reviewed = led or first
     judged = [r.decision for r in past.records if r.decision.case_version == last.case_version]
-    seen_before = any(r.decision.suggestion_shown for r in past.records if r.decision.case_version < last.case_version)
+    seen_before = any(
+        r.decision.suggestion_shown for r in past.records if r.decision.case_version < last.case_version
+    ) or any(
+        showings.shown_before(connection, case_key, version=last.case_version, to=one.decided_by)
+        for one in (judged[0], last)
+    )
     return ExportedDecision(
         last,
         version_of(connection, case_key=case_key, version=last.case_version),
         overturned_on_appeal=reviewed.ruling != last.ruling if reviewed and last.stage == Stage.APPEAL else None,
         changed_on_lead_review=first.ruling != led.ruling if first and led else None,
         blind_ruling=None if seen_before or judged[0].suggestion_shown else judged[0].ruling,
+        seen_before=seen_before,
     )
 
 

@@ -1,5 +1,6 @@
 """Suggestions by case version, append-only. The current one is the newest of the case's current version."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -12,13 +13,18 @@ from serving.store import jobs, order, trail
 from serving.tables import cases, suggestions
 
 
-def newest(connection: Connection, *, case_key: int, version: int) -> Suggestion | None:
+def newest(
+    connection: Connection, *, case_key: int, version: int, among: Collection[str] | None = None
+) -> Suggestion | None:
+    """among : ids of suggestions; None for all"""
     query = (
         sa.select(suggestions.c.payload)
         .where(suggestions.c.case_key == case_key, suggestions.c.version == version)
         .order_by(suggestions.c.id.desc())
         .limit(1)
     )
+    if among is not None:
+        query = query.where(suggestions.c.suggestion_id.in_(among))
     payload = connection.execute(query).scalar_one_or_none()
     return Suggestion.model_validate_json(payload) if payload is not None else None
 

@@ -17,7 +17,7 @@ from models.vocabulary import LABELS_OF_SPEAKER, Party, Ruling, Stage
 from serving import shortcuts
 from serving.api.decisions import decide as record
 from serving.api.photo_checks import photo_checks_of
-from serving.case_views import view_for
+from serving.case_views import read_view, view_for
 from serving.deps import CaseKeyDep, HouseDep, PageArbitrator, PageReader
 from serving.desk_records import AppealDraft, NoticeText
 from serving.heat import heat_picture_of
@@ -52,7 +52,7 @@ def decide(request: Request, house: HouseDep, person: PageArbitrator, key: CaseK
     t = words_for(request)
     try:
         draft = draft_of(
-            fields, view_for(house, key, person=person), t, reason_required=house.store.policy.reason_required
+            fields, read_view(house, key, person=person), t, reason_required=house.store.policy.reason_required
         )
         record(house, key, draft, by=person, judged_version=whole_number(fields, "version"))
     except DepartsError as refusal:
@@ -163,13 +163,13 @@ def correct(request: Request, house: HouseDep, person: PageArbitrator, key: Case
 @router.get(f"{_ONE}/heat")
 def heat(house: HouseDep, person: PageReader, key: CaseKeyDep, photo: str = "") -> Response:
     """Return where the machine sees damage in a photo, as a transparent picture; nothing while its word is hidden."""
-    return Response(heat_picture_of(house, key, photo), media_type="image/png")
+    return Response(heat_picture_of(house, key, photo, person=person), media_type="image/png")
 
 
 @router.get(f"{_ONE}/state")
 def state(house: HouseDep, person: PageReader, key: CaseKeyDep, seen: int = 0) -> JSONResponse:
     """Say what the open page should know at once: a new version, a decision, somebody else's hold."""
-    view = view_for(house, key, person=person)
+    view = read_view(house, key, person=person)
     held_by = view.hold.held_by if view.hold and view.hold.held_by != person.user.name else None
     return JSONResponse(
         {
@@ -224,7 +224,7 @@ def _context(request: Request, house: House, person: Person, key: CaseKey, *, ty
     desk, report = house.store.desk, photo_checks_of(house, key, user=person.user).report
     pack = shipped_rule_book().pack_for(view.case, ruled_on=datetime.now(UTC).date())
     held_by_other = view.hold is not None and view.hold.held_by != person.user.name
-    decides = person.user.role in (Role.ARBITRATOR, Role.LEAD)
+    decides = person.user.role.decides
     recused = desk.is_recused(key, by=person.user)
     allowed = not recused and _allowed(view, person.user)
     return {

@@ -12,7 +12,7 @@ from models.vocabulary import Claim, Platform
 from serving.deps import HouseDep, PageLead, PageOverseer
 from serving.desk_records import Assignment, AssignmentDraft, SwitchDraft
 from serving.house import House
-from serving.records import Person, QueueFilter, Role
+from serving.records import Person, QueueFilter
 from serving.refusals import UnknownError
 from serving.web.rendering import Fields, render, words_for
 from serving.words import percent
@@ -118,9 +118,7 @@ def _page(
         drifted=house.drift.report().alarms,
         switches=[one for one in house.store.desk.switches() if one.ended_at is None],
         counts=house.store.counts(),
-        arbitrators=[
-            user.name for user in house.store.accounts.everyone() if user.role in (Role.ARBITRATOR, Role.LEAD)
-        ],
+        arbitrators=[user.name for user in house.store.accounts.everyone() if user.role.decides],
         claims=list(Claim),
         platforms=list(Platform),
         percent=percent,

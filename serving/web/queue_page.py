@@ -75,7 +75,7 @@ def queue_page(
         views=views,
         keys=keys,
         shown=shortcuts.shown,
-        may_decide=person.user.role in (Role.ARBITRATOR, Role.LEAD),
+        may_decide=person.user.role.decides,
         last=last_decided(request, house, person),
         query=urlencode(chosen),
         next_link=f"/?{urlencode({**chosen, 'cursor': page.next_cursor})}" if page.next_cursor else None,

@@ -75,9 +75,9 @@ def test_a_decision_says_what_it_rests_on(scoring_client: TestClient, scoring_ho
     assert scoring_house.worker().work_once()
     lead = {**headers_of(scoring_house, Role.LEAD), "Idempotency-Key": "k"}
     one = f"{CASES}/taobao/TB-2026-000123"
-    suggestion = scoring_client.get(one, headers=lead).json()["suggestion"]
-    draft = {**EXAMPLE_DECISION, "suggestion_id": suggestion["suggestion_id"] if shown else None}
-    decision = scoring_client.post(f"{one}/decision", json=draft, headers=lead).json()
+    reader = lead if shown else headers_of(scoring_house, Role.AUDITOR)
+    suggestion = scoring_client.get(one, headers=reader).json()["suggestion"]
+    decision = scoring_client.post(f"{one}/decision", json=EXAMPLE_DECISION, headers=lead).json()
     assert decision["decided_by"] == "test-lead"
     assert (decision["model_version"], decision["input_digest"]) == (
         suggestion["model_version"],

@@ -87,7 +87,9 @@ def test_a_rotten_form_is_refused(scoring_client: TestClient, lead: Headers) -> 
     assert scoring_client.post(STATELESS, content=b"--b\r\nrubbish", headers=headers).status_code in (400, 422)
 
 
-def test_a_case_taken_in_is_scored_by_the_worker(scoring_client: TestClient, lead: Headers) -> None:
+def test_a_case_taken_in_is_scored_by_the_worker(
+    scoring_client: TestClient, scoring_house: House, lead: Headers
+) -> None:
     case = {**EXAMPLE_CASE, "photos": [], "chat": []}
     with scoring_client:
         scoring_client.post(CASES, json=case, headers=lead)
@@ -97,19 +99,24 @@ def test_a_case_taken_in_is_scored_by_the_worker(scoring_client: TestClient, lea
                 break
             time.sleep(0.05)
     assert view["suggestion"]["model_version"] == "ruling/test"
-    row = scoring_client.get(CASES, headers=lead).json()["cases"][0]
+    auditor = headers_of(scoring_house, Role.AUDITOR)
+    row = scoring_client.get(CASES, headers=auditor).json()["cases"][0]
     assert row["confidence"] == view["suggestion"]["confidence"]
 
 
-@pytest.mark.parametrize("shown", [True, False])
+@pytest.mark.parametrize("told", ["named", "read", "neither"])
 def test_a_decision_remembers_whether_the_suggestion_was_shown_and_followed(
-    scoring_client: TestClient, lead: Headers, shown: bool
+    scoring_client: TestClient, scoring_house: House, lead: Headers, told: str
 ) -> None:
+    """A client needn't name what the service has shown."""
     scoring_client.post(CASES, json=EXAMPLE_CASE, headers=lead)
-    suggestion = scoring_client.post(f"{ONE}/suggestion", headers=lead).json()
-    draft = {"ruling": "refund", "suggestion_id": suggestion["suggestion_id"] if shown else None}
+    service = headers_of(scoring_house, Role.SERVICE)
+    suggestion = scoring_client.post(f"{ONE}/suggestion", headers=service).json()
+    if told == "read":
+        scoring_client.get(ONE, headers=lead)
+    draft = {"ruling": "refund", "suggestion_id": suggestion["suggestion_id"] if told == "named" else None}
     decision = scoring_client.post(f"{ONE}/decision", json=draft, headers=keyed(lead)).json()
-    assert decision["suggestion_shown"] is shown
+    assert decision["suggestion_shown"] is (told != "neither")
     assert decision["suggestion_id"] == suggestion["suggestion_id"]
     assert decision["model_version"] == "ruling/test"
     assert decision["input_digest"] == suggestion["input_digest"]
