@@ -4,15 +4,17 @@ A job that was cut off goes on where its parts end. One job runs at a time on a 
 a backlog is scored.
 """
 
+import json
 import os
 import subprocess
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -115,9 +117,9 @@ class BacklogJobs:
             folder.forget_failure(fresh=fresh)
         return self.find(job_id)
 
-    def lines(self, job_id: str) -> Iterator[bytes]:
-        """Yield the rows that a job was begun with, as they were sent or taken. Raises UnknownError."""
-        yield from self._folder(job_id).lines()
+    def holds(self, job_id: str, is_meant: Callable[[Mapping[str, Any]], bool]) -> bool:
+        """Tell whether a job was begun with such a case. What is no case is none. Raises UnknownError."""
+        return any(_is_meant(line, is_meant) for line in self._folder(job_id).lines())
 
     def finish_removals(self) -> None:
         """Remove what a removal left when it was cut off."""
@@ -215,3 +217,12 @@ class BacklogRunner(Loop):
 def n_rows_of(rows: bytes | None) -> int | None:
     """Return how many lines of a backlog hold something, None for no backlog."""
     return None if rows is None else sum(1 for line in rows.splitlines() if line.strip())
+
+
+def _is_meant(line: bytes, is_meant: Callable[[Mapping[str, Any]], bool]) -> bool:
+    """Ask of a row of a backlog, or of a snapshot of waiting cases."""
+    try:
+        row = json.loads(line)
+        return is_meant(row.get("case", row))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False

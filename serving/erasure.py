@@ -4,7 +4,6 @@ What has left this service or was copied from its folders isn't reached: docs/pr
 Knows no periods.
 """
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -165,7 +164,7 @@ class Eraser:
     def _drop_backlogs(self, done: Erased, is_erased: Callable[[Row], bool], *, by: str) -> None:
         self.backlogs.finish_removals()
         for job in self.backlogs.all():
-            if not any(_holds(line, is_erased) for line in self.backlogs.lines(job.job_id)):
+            if not self.backlogs.holds(job.job_id, is_erased):
                 continue
             try:
                 self.remove_backlog(job.job_id, by=by)
@@ -184,12 +183,3 @@ class Eraser:
     def _note_revoked(self, revoked: Revoked, *, by: str) -> None:
         detail: Detail = {"replaced_by": revoked.replaced_by}
         self.store.note(Action.OUTCOMES_REVOKED, actor=by, subject=f"export:{revoked.name}", detail=detail)
-
-
-def _holds(line: bytes, is_erased: Callable[[Row], bool]) -> bool:
-    """Tell whether a row of a backlog, or of a snapshot of waiting cases, is such a case. What is no case is none."""
-    try:
-        row = json.loads(line)
-        return is_erased(row.get("case", row))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return False

@@ -120,8 +120,8 @@ class NoticeSentError(ConflictError):
 
 
 class SuggestionHiddenError(ConflictError):
-    def __init__(self) -> None:
-        super().__init__("this case is decided blind first; what the machine says is shown after the ruling")
+    def __init__(self, what: str = "this case") -> None:
+        super().__init__(f"{what} is decided blind first; what the machine says is shown after the ruling")
 
 
 class SuggestionsOffError(ConflictError):

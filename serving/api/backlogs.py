@@ -1,6 +1,7 @@
 """Backlogs over HTTP: sent or out of the database, scored in the background, looked at, cancelled, downloaded.
 
-Results hold suggestions for many cases at once, also for such as are decided blind first: arbitrators don't get them.
+Results hold suggestions for many cases at once, also for such as are decided blind first: arbitrators don't get them,
+nor does a lead while one of those cases is hidden.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ from serving.backlog_folder import BacklogJob
 from serving.backlog_jobs import n_rows_of
 from serving.deps import HouseDep, needs, read_body
 from serving.errors import problem_responses
+from serving.house import House
 from serving.records import Person, Role, Scope
+from serving.refusals import SuggestionHiddenError
 
 router = APIRouter(prefix="/backlogs", tags=["backlogs"])
 
@@ -140,7 +143,19 @@ def resume_backlog(
     "/{job_id}/result", response_class=FileResponse, responses={**_ZIP, **problem_responses(401, 403, 404, 409, 503)}
 )
 def download_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> FileResponse:
-    """Download what a complete job wrote."""
+    """Download what a complete job wrote.
+
+    To a lead, 409 `blind-first` while one of its cases is to be decided blind first.
+    """
+    if person.user.role.decides:
+        _check_shown(house, job_id)
     packed = house.backlogs.result(job_id)
     house.store.note(Action.BACKLOG_DOWNLOADED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
     return FileResponse(packed, media_type="application/zip", filename=f"backlog-{job_id}.zip")
+
+
+def _check_shown(house: House, job_id: str) -> None:
+    """Raises UnknownError, SuggestionHiddenError."""
+    hidden = house.store.hidden()
+    if hidden and house.backlogs.holds(job_id, lambda row: (row["platform"], row["case_id"]) in hidden):
+        raise SuggestionHiddenError("a case of this backlog")

@@ -102,6 +102,12 @@ def counts(connection: Connection) -> dict[CaseStatus, int]:
     return {status: found.get(status, 0) for status in CaseStatus}
 
 
+def hidden(connection: Connection) -> frozenset[CaseKey]:
+    """Return the cases that are blind and that nobody has committed to a ruling on."""
+    query = sa.select(cases.c.platform, cases.c.case_id).where(cases.c.blind, cases.c.committed_at.is_(None))
+    return frozenset(CaseKey(Platform(row.platform), row.case_id) for row in connection.execute(query))
+
+
 def lapsed(connection: Connection, *, at: datetime, limit: int = 100) -> list[CaseKey]:
     """Lock and return cases whose party let its time for evidence pass, the longest ago first.
 

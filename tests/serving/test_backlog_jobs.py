@@ -7,22 +7,25 @@ import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 
+from models.domain import DecisionDraft
+from models.vocabulary import Platform, Ruling
 from serving.app import create_app
 from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.writing import HANDED_BACK
 from serving.backlog_jobs import BacklogJobs
 from serving.house import House
-from serving.records import Role
+from serving.records import CaseKey, Role
 from serving.tables import idempotency_keys
 from tests.serving.backlog.backlogs import SLOW, case_content, load_deadly
-from tests.serving.conftest import Headers, headers_of, keyed
+from tests.serving.conftest import Headers, headers_of, keyed, user_of
 
 BACKLOGS = "/api/v1/backlogs"
 LINES = {"Content-Type": "application/x-ndjson"}
@@ -146,6 +149,26 @@ def test_without_a_body_the_waiting_cases_are_scored_and_their_suggestions_store
     assert view["suggestion_state"] == "ready"
 
 
+def test_a_lead_gets_no_result_while_a_case_of_it_is_to_be_decided_blind(busy_house: House, engineer: Headers) -> None:
+    busy_house.store.policy = replace(busy_house.store.policy, blind_share=1.0)
+    lead, clerk = headers_of(busy_house, Role.LEAD), headers_of(busy_house, Role.SERVICE)
+    with TestClient(create_app(busy_house.settings, house=busy_house)) as served:
+        served.post("/api/v1/cases", json=case_content(0), headers=clerk)
+        bodies = [None, _lines(case_content(0)), _lines(case_content(1))]
+        asked = [served.post(BACKLOGS, content=body, headers=keyed({**lead, **LINES})) for body in bodies]
+        places = [f"{BACKLOGS}/{answer.json()['job_id']}" for answer in asked]
+        for place in places:
+            _until(partial(_got, served, place, lead), lambda job: job["state"] == "complete")
+        answers = [served.get(f"{place}/result", headers=lead) for place in places]
+        assert [answer.status_code for answer in answers] == [409, 409, 200]
+        assert answers[0].json()["type"].endswith("blind-first")
+        assert served.get(f"{places[0]}/result", headers=engineer).status_code == 200
+        draft = DecisionDraft(ruling=Ruling.DISMISS)
+        key = CaseKey(Platform.TAOBAO, "TB-0")
+        busy_house.store.decide(key, draft, by=user_of(busy_house, Role.LEAD), input_digest="sha256:0")
+        assert served.get(f"{places[0]}/result", headers=lead).status_code == 200
+
+
 def test_a_backlog_that_fails_says_why(house: House, tmp_path: Path) -> None:
     jobs = BacklogJobs(tmp_path, command=(sys.executable, "-c", "raise SystemExit('the weights are gone')"))
     job = jobs.create(by="somebody", rows=b"{}\n")
@@ -227,3 +250,8 @@ def test_an_unknown_job_and_another_kind_of_body_are_refused(served: TestClient,
         assert served.get(f"{BACKLOGS}/{job_id}", headers=engineer).status_code in (404, 405)
     answer = served.post(BACKLOGS, content=b"a,b", headers=keyed({**engineer, "Content-Type": "text/csv"}))
     assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Content-Type")
+
+
+def _got(client: TestClient, place: str, headers: Headers) -> dict[str, Any]:
+    found: dict[str, Any] = client.get(place, headers=headers).json()
+    return found
