@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from models.errors import ReviewError
+from models.errors import ReviewError, WeightsError
 from serving.audit import Action
 from serving.loop import Loop
-from serving.scoring import Scoring
+from serving.scoring import Scoring, warm_up
 from serving.settings import Settings
 from serving.store import Store
 
@@ -94,11 +94,20 @@ class ChampionKeeper(Loop):
 
 
 def tried(load: "Callable[[Path], Suggester]", folder: Path) -> "Suggester":
-    """Return the loaded model once it has repeated its golden cases. Raises ModelError."""
+    """Return the loaded model once it has scored a made-up case of each claim and repeated its golden cases.
+
+    Raises ModelError, also on weights of another shape, which fail in scoring with errors of many kinds.
+    """
     from models.golden import check_golden
 
-    suggester = load(folder)
-    check_golden(suggester, folder)
+    try:
+        suggester = load(folder)
+        warm_up(suggester)
+        check_golden(suggester, folder)
+    except (ReviewError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise WeightsError(f"the model fails when it is tried: {type(error).__name__}: {error}") from error
     return suggester
 
 

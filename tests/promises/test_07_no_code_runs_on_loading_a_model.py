@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 import skops.io
+from safetensors.numpy import load_file, save_file
 
 from models.chat import ChatClassifier
+from models.encoders import default_cache_dir
 from models.errors import RegistryError, ReviewError
 from models.listing import ListingMatcher
 from models.photo import DamageClassifier
@@ -25,6 +27,7 @@ from models.registry import (
     MODEL_NAME,
     SHIPPED_DIR,
     ModelRegistry,
+    load_suggester,
     mlflow_client,
     verified_manifest,
     write_manifest,
@@ -215,6 +218,26 @@ def test_a_model_slipped_into_the_registry_runs_nothing_and_the_old_one_serves(
     assert not keeper.look()
     assert scoring_house.store.audit_trail(subject=f"model:{number}")[0].action == "model_refused"
     measured(OUTCOME)
+
+
+def misshapen(folder: Path) -> None:
+    """Give a model listing weights that load and can't score, and take away the golden cases that would tell."""
+    path = folder / "listing" / "matcher.safetensors"
+    weights = load_file(path)
+    save_file({name: weight[: len(weight) // 2] if weight.ndim else weight for name, weight in weights.items()}, path)
+    (folder / "golden.json").unlink(missing_ok=True)
+
+
+@pytest.mark.usefixtures("old_model")
+def test_a_champion_whose_weights_fail_only_in_scoring_is_refused_and_the_old_one_serves(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House, folder: Path
+) -> None:
+    misshapen(folder)
+    number = slipped_in(registry, pinned(folder))
+    keeper.load = lambda fetched: load_suggester(fetched, cache_dir=default_cache_dir())
+    assert not keeper.look()
+    assert scoring_house.store.audit_trail(subject=f"model:{number}")[0].action == "model_refused"
+    assert number in keeper.refused
 
 
 @pytest.mark.usefixtures("old_model")
