@@ -86,7 +86,7 @@ class OidcProvider:
         journey = Journey(secrets.token_urlsafe(24), secrets.token_urlsafe(24), secrets.token_urlsafe(48))
         with self._client(redirect_uri) as client:
             address, _ = client.create_authorization_url(
-                self._endpoint("authorization_endpoint"),
+                self._about_itself("authorization_endpoint"),
                 state=journey.state,
                 nonce=journey.nonce,
                 code_verifier=journey.verifier,
@@ -100,16 +100,16 @@ class OidcProvider:
         try:
             with self._client(redirect_uri) as client:
                 token = client.fetch_token(
-                    self._endpoint("token_endpoint"),
+                    self._about_itself("token_endpoint"),
                     code=code,
                     code_verifier=journey.verifier,
                     grant_type="authorization_code",
                 )
-                keys = KeySet.import_key_set(self._get(self._endpoint("jwks_uri")))
+                keys = KeySet.import_key_set(self._get(self._about_itself("jwks_uri")))
             claims = jwt.decode(token["id_token"], keys, algorithms=_ALGORITHMS).claims
             jwt.JWTClaimsRegistry(
                 leeway=_LEEWAY_S,
-                iss={"essential": True, "value": self.issuer},
+                iss={"essential": True, "value": self._about_itself("issuer")},
                 aud={"essential": True, "value": self.client_id},
                 exp={"essential": True},
                 nonce={"essential": True, "value": journey.nonce},
@@ -132,7 +132,8 @@ class OidcProvider:
             timeout=_TIMEOUT_S,
         )
 
-    def _endpoint(self, name: str) -> str:
+    def _about_itself(self, name: str) -> str:
+        """Return an address of the provider's own description: an endpoint, or its issuer to the letter."""
         now = time.monotonic()
         if self._about is None or now - self._about[0] > _KEPT_S:
             about = self._get(f"{self.issuer}/.well-known/openid-configuration")

@@ -226,3 +226,14 @@ def test_a_journey_that_was_tampered_with_leads_nowhere(client: TestClient, prov
     cookie = base64.urlsafe_b64encode(kept.encode()).decode()
     headers = {"Cookie": f"evidence_review_journey={cookie}"}
     assert client.get("/sign-in/provider/back", params=back, headers=headers).status_code == 401
+
+
+def test_an_issuer_whose_name_ends_in_a_slash_is_one_with_and_without_it(
+    client: TestClient, provider: Provider
+) -> None:
+    slashed = f"{provider.issuer}/"
+    provider.said["document"] = {**provider.document(), "issuer": slashed}
+    provider.claims = {"iss": slashed}
+    assert come_back(client, provider) == 303
+    provider.claims = {"iss": provider.issuer}
+    assert come_back(client, provider) == 401
