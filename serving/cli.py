@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from serving.house import House
     from serving.records import Queue
     from serving.settings import Settings
+    from serving.store.users import TokenOnFile
 
 app = typer.Typer(help="Review the evidence of disputes. A person decides.", no_args_is_help=True)
 app.command()(score)
@@ -199,13 +200,13 @@ def add_user(
 
 @users.command("list")
 def list_users() -> None:
-    """List the users, with the labels of their API tokens."""
+    """List the users, with their API tokens: label, scopes, and until when."""
     from rich.table import Table
 
     with reported():
         table, accounts = Table("name", "role", "tokens"), open_house().store.accounts
         for user in accounts.everyone():
-            table.add_row(escape(user.name), user.role.value, escape(", ".join(accounts.token_labels(user))))
+            table.add_row(escape(user.name), user.role.value, escape("\n".join(map(_told, accounts.tokens(user)))))
         console.print(table)
 
 
@@ -231,7 +232,7 @@ def make_token(
         if revoke:
             n_revoked = house.store.accounts.revoke_tokens(user, label=label, by=operator())
             if n_revoked == 0:
-                known = ", ".join(house.store.accounts.token_labels(user)) or "none"
+                known = ", ".join(sorted({token.label for token in house.store.accounts.tokens(user)})) or "none"
                 raise InputError(f"{name} has no token of that label; there are: {known}", field="--label")
             console.print(f"revoked {n_revoked}")
         else:
@@ -269,6 +270,12 @@ def disable_user(name: UserName) -> None:
     with reported():
         open_house().store.accounts.disable(name, by=operator())
         console.print(f"disabled {name}", markup=False)
+
+
+def _told(token: "TokenOnFile") -> str:
+    scopes = "all of the role's" if token.scopes is None else " ".join(sorted(token.scopes))
+    until = f", until {token.expires_at:%Y-%m-%d %H:%M} UTC" if token.expires_at is not None else ""
+    return f"{token.label}: {scopes}{until}"
 
 
 def _queue(text: str) -> "Queue":

@@ -8,7 +8,7 @@ from serving.audit import Action
 from serving.records import Person, Queue, Role, Scope, User
 from serving.store import attempts, trail, users
 from serving.store.database import Database
-from serving.store.users import LinkKind, PasswordEntry, WayIn
+from serving.store.users import LinkKind, PasswordEntry, TokenOnFile, WayIn
 
 
 class Accounts:
@@ -84,9 +84,9 @@ class Accounts:
             said = "all" if scopes is None else " ".join(sorted(scopes))
             _note(connection, Action.TOKEN_MADE, user, by=by, detail={"label": label, "scopes": said})
 
-    def token_labels(self, user: User) -> list[str]:
+    def tokens(self, user: User) -> list[TokenOnFile]:
         with self.database.read() as connection:
-            return users.token_labels(connection, user, at=_now())
+            return users.tokens(connection, user, at=_now())
 
     def revoke_tokens(self, user: User, *, label: str, by: str) -> int:
         with self.database.write() as connection:

@@ -27,6 +27,18 @@ class PasswordEntry:
     password_hash: str | None
 
 
+@dataclass(frozen=True)
+class TokenOnFile:
+    """An API token without its secret.
+
+    scopes : None for all that the user's role may do; expires_at : None for never
+    """
+
+    label: str
+    scopes: frozenset[Scope] | None
+    expires_at: datetime | None
+
+
 def _user(row: Any) -> User:
     return User(row.id, row.name, Role(row.role), _QUEUES.validate_json(row.queues) if row.queues else ())
 
@@ -173,15 +185,19 @@ def person_of_token(connection: Connection, token_hash: str, *, at: datetime) ->
     row = connection.execute(query).first()
     if row is None:
         return None
-    scopes = None if row.scopes is None else frozenset(Scope(word) for word in row.scopes.split())
-    return Person(_user(row), "token", scopes=scopes)
+    return Person(_user(row), "token", scopes=_scopes(row.scopes))
 
 
-def token_labels(connection: Connection, user: User, *, at: datetime) -> list[str]:
-    """Return the labels of the user's tokens that are neither revoked nor expired, in order."""
+def tokens(connection: Connection, user: User, *, at: datetime) -> list[TokenOnFile]:
+    """Return the user's tokens that are neither revoked nor expired, by label."""
     valid = api_tokens.c.revoked_at.is_(None), sa.or_(api_tokens.c.expires_at.is_(None), api_tokens.c.expires_at > at)
-    labels = sa.select(api_tokens.c.label).where(api_tokens.c.user_key == user.user_key, *valid).distinct()
-    return list(connection.execute(labels.order_by(api_tokens.c.label)).scalars())
+    query = sa.select(api_tokens).where(api_tokens.c.user_key == user.user_key, *valid)
+    rows = connection.execute(query.order_by(api_tokens.c.label, api_tokens.c.id))
+    return [TokenOnFile(row.label, _scopes(row.scopes), row.expires_at) for row in rows]
+
+
+def _scopes(kept: str | None) -> frozenset[Scope] | None:
+    return None if kept is None else frozenset(Scope(word) for word in kept.split())
 
 
 def revoke_tokens(connection: Connection, user: User, *, label: str, at: datetime) -> int:

@@ -1,6 +1,7 @@
 """The command line: clear words and codes, quick help, and the demo's table."""
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -111,6 +112,16 @@ def test_users_are_added_listed_and_let_in(environment: Settings) -> None:
     assert (again.exit_code, "exists" in again.stderr) == (1, True)
     assert runner.invoke(app, ["user", "add", "wu", "--role", "king"]).exit_code == 2
     assert runner.invoke(app, ["user", "link", "nobody"]).exit_code == 1
+
+
+def test_the_list_tells_what_each_token_may_do_so_that_a_new_one_may_do_no_more(environment: Settings) -> None:
+    runner.invoke(app, ["user", "add", "feed", "--role", "service"])
+    runner.invoke(app, ["user", "token", "feed", "--label", "metrics", "--scope", "operate", "--days", "3650"])
+    runner.invoke(app, ["user", "token", "feed", "--label", "intake", "--scope", "file", "--scope", "read"])
+    runner.invoke(app, ["user", "token", "feed", "--label", "whole"])
+    listed = " ".join(re.sub(r"[│┃]", " ", runner.invoke(app, ["user", "list"]).stdout).split())
+    assert re.search(r"intake: file read metrics: operate, until \d{4}-\d\d-\d\d", listed)
+    assert "whole: all of the role's" in listed
 
 
 def test_the_trail_names_who_ran_a_command(environment: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
