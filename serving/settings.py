@@ -6,6 +6,7 @@ Knows nothing of what the settings are used for. Each is described for operators
 import os
 from dataclasses import fields
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +16,7 @@ from serving.periods import Periods
 from serving.policy import DeskPolicy
 
 PREFIX = "EVIDENCE_REVIEW_"
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
 class Settings(BaseSettings):
@@ -50,7 +52,7 @@ class Settings(BaseSettings):
         6000, ge=1, description="Requests taken from one token, session or stranger's address a minute."
     )
     secure_cookies: bool | None = Field(
-        None, description="Mark cookies Secure; unset: if public_url is https, or host no loopback."
+        None, description="Mark cookies Secure; unset: if public_url is https, or nothing names the loopback."
     )
     oidc_issuer: str | None = Field(
         None,
@@ -108,8 +110,8 @@ class Settings(BaseSettings):
         """Unless `secure_cookies` says it: where browsers come over HTTPS, or from beyond this machine."""
         if self.secure_cookies is not None:
             return self.secure_cookies
-        is_https = self.public_url is not None and self.public_url.startswith("https:")
-        return is_https or self.host not in ("127.0.0.1", "::1", "localhost")
+        public = urlsplit(self.public_url or "")
+        return public.scheme == "https" or not {self.host, public.hostname} & _LOOPBACK
 
     @property
     def desk_policy(self) -> DeskPolicy:

@@ -9,6 +9,7 @@ import compose_spec
 import pytest
 import yaml
 from fastapi.testclient import TestClient
+from sqlalchemy import make_url
 
 from serving.api.documents import EXAMPLE_CASE
 from serving.house import House
@@ -87,6 +88,43 @@ def test_every_setting_in_the_container_files_is_one_of_ours() -> None:
     named = set(re.findall(rf"{PREFIX}(\w+)", text))
     assert named <= {name.upper() for name in Settings.model_fields}
     assert len(named) >= 8
+
+
+def environment_of_the_api(**shell: str) -> dict[str, str]:
+    """Return the environment that compose gives the service, started from a shell with these variables."""
+    given: dict[str, str | None] = yaml.safe_load(COMPOSE)["services"]["api"]["environment"]
+    told = {name: shell.get(name) if value is None else value for name, value in given.items()}
+    fill = re.compile(r"\$\{(\w+)(?::[-?]([^}]*))?\}")
+    return {
+        name: fill.sub(lambda found: shell.get(found[1]) or found[2], value)
+        for name, value in told.items()
+        if value is not None
+    }
+
+
+def settings_in_containers(**shell: str) -> Settings:
+    ours = {name: value for name, value in environment_of_the_api(**shell).items() if name.startswith(PREFIX)}
+    return Settings(host="0.0.0.0", **{name.removeprefix(PREFIX).lower(): value for name, value in ours.items()})
+
+
+@pytest.mark.parametrize(
+    ("shell", "secure"),
+    [
+        ({}, False),
+        ({"PUBLIC_URL": "https://desk.example"}, True),
+        ({"PUBLIC_URL": "http://desk.example"}, True),
+        ({"PUBLIC_URL": "http://desk.example", f"{PREFIX}SECURE_COOKIES": "false"}, False),
+    ],
+)
+def test_cookies_in_containers_are_secure_wherever_browsers_come_from_afar(shell: dict[str, str], secure: bool) -> None:
+    assert settings_in_containers(**shell).cookies_are_secure is secure
+
+
+def test_the_password_of_the_database_in_containers_may_hold_any_character() -> None:
+    password = "p@ss/w:rd#1"
+    database = make_url(settings_in_containers(POSTGRES_PASSWORD=password).database_url)
+    assert (database.host, database.database, database.username) == ("database", "review", "review")
+    assert (database.password or environment_of_the_api(POSTGRES_PASSWORD=password)["PGPASSWORD"]) == password
 
 
 def test_the_files_that_the_container_files_copy_and_mount_are_there() -> None:
