@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, BinaryIO
+from typing import Any
 
+from serving.backlog.place import WatchedFile
 from serving.backlog.refusals import BacklogUnreadableError
 from serving.backlog.sources import Source
 
@@ -45,24 +46,6 @@ class _StoppedError(Exception):
         self.end, self.span, self.said, self.place_error = end, span, said, place_error
 
 
-class _WatchedFile:
-    """A file that keeps the error its place answers with: Arrow raises OSError for damaged bytes as well."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.error: OSError | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
-
-    def read(self, n_bytes: int = -1) -> bytes:
-        try:
-            return self._file.read(n_bytes)
-        except OSError as error:
-            self.error = error
-            raise
-
-
 def parquet_rows(source: Source, skip: int, max_line_bytes: int) -> Iterator[RawRow]:
     """Yield the rows after the first `skip`.
 
@@ -94,7 +77,7 @@ def _decoded_rows(source: Source, skip: int, max_line_bytes: int) -> Iterator[Ra
     import pyarrow
 
     with source.open() as opened:
-        watched = _WatchedFile(opened)
+        watched = WatchedFile(opened)
         with _parquet_file(source, watched) as file:
             for group in _groups(file.metadata, skip):
                 try:
@@ -106,7 +89,7 @@ def _decoded_rows(source: Source, skip: int, max_line_bytes: int) -> Iterator[Ra
                     ) from error
 
 
-def _parquet_file(source: Source, file: _WatchedFile) -> Any:
+def _parquet_file(source: Source, file: WatchedFile) -> Any:
     import pyarrow
     from pyarrow import parquet
 

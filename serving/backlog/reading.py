@@ -71,10 +71,10 @@ def read_entries(
                 yield Entry(
                     source.name, line, after, source.photos_dir, data, problem, is_snapshot=source.kind == "snapshot"
                 )
+            if not source.is_unchanged():
+                raise BacklogUnreadableError(f"{source.location}: was changed while it was read")
         except OSError as error:
             raise BacklogUnreadableError(f"{source.location}: {error.strerror or error}") from error
-        if not source.is_unchanged():
-            raise BacklogUnreadableError(f"{source.location}: was changed while it was read")
 
 
 def _lines(source: Source, skip: int, max_line_bytes: int) -> Iterator[RawRow]:

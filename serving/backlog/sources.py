@@ -5,18 +5,17 @@ Knows nothing of what stands in their rows.
 """
 
 import hashlib
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
-from fsspec.spec import AbstractBufferedFile
 
 from serving.backlog.manifest import MANIFEST_NAME, SourceRecord
+from serving.backlog.place import WatchedFile, answering, open_at
 from serving.backlog.refusals import BacklogUnreadableError
 
 Kind = Literal["jsonl", "parquet", "snapshot"]
@@ -47,17 +46,14 @@ class Source:
 
     def open(self) -> BinaryIO:
         """Raises OSError."""
-        files, path = url_to_fs(self.location)
-        file = files.open(path, "rb")
-        # the remote files of fsspec read no line with a bound on its length
-        return cast(BinaryIO, io.BufferedReader(file) if isinstance(file, AbstractBufferedFile) else file)
+        return open_at(*url_to_fs(self.location))
 
     def is_unchanged(self) -> bool:
-        """Whether the file system says of the file what it said when the digest was taken."""
+        """Whether the file system says of the file what it said when the digest was taken. Raises OSError."""
         try:
-            files, path = url_to_fs(self.location)
-            return _state(files, path) == self.state
-        except OSError:
+            with answering():
+                return _state(*url_to_fs(self.location)) == self.state
+        except FileNotFoundError:
             return False
 
 
@@ -123,10 +119,10 @@ def _source(files: Any, path: str, *, name: str, photos_dir: str | None) -> Sour
     try:
         state, n_bytes = _state(files, path), int(files.size(path) or 0)
         sha256, n_rows = _read_through(files, path)
+        if kind == "parquet":
+            n_rows, problem = _parquet_rows(files, path)
     except Exception as error:  # each file system has errors of its own
         raise BacklogUnreadableError(f"{location}: {getattr(error, 'strerror', None) or error}") from error
-    if kind == "parquet":
-        n_rows, problem = _parquet_rows(files, path)
     return Source(
         name=name,
         location=location,
@@ -181,7 +177,7 @@ def _state(files: Any, path: str) -> str:
 def _read_through(files: Any, path: str) -> tuple[str, int]:
     """Return (sha256, number of lines) of a file of any size."""
     digest, n_lines, last = hashlib.sha256(), 0, b"\n"
-    with files.open(path, "rb") as file:
+    with open_at(files, path) as file:
         while block := file.read(_BLOCK_BYTES):
             digest.update(block)
             n_lines += block.count(b"\n")
@@ -190,11 +186,16 @@ def _read_through(files: Any, path: str) -> tuple[str, int]:
 
 
 def _parquet_rows(files: Any, path: str) -> tuple[int, str | None]:
+    """Return the number of rows, or why they can't be read. Raises OSError when the place doesn't answer."""
     import pyarrow
     from pyarrow import parquet
 
-    try:
-        with files.open(path, "rb") as file, parquet.ParquetFile(file) as table:
-            return int(table.metadata.num_rows), None
-    except (pyarrow.ArrowException, OSError, ValueError) as error:
-        return 0, f"not readable as Parquet, maybe truncated: {' '.join(str(error).split())[:300]}"
+    with open_at(files, path) as opened:
+        file = WatchedFile(opened)
+        try:
+            with parquet.ParquetFile(file) as table:
+                return int(table.metadata.num_rows), None
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            if file.error is not None:
+                raise file.error from error
+            return 0, f"not readable as Parquet, maybe truncated: {' '.join(str(error).split())[:300]}"

@@ -1,5 +1,6 @@
 """The files of a backlog: from the web too, and never what a run or an import wrote about others."""
 
+import itertools
 import os
 import re
 import threading
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
@@ -68,6 +69,42 @@ def test_parquet_on_the_web_is_read(web: str, tmp_path: Path) -> None:
     write_parquet(tmp_path / "a.parquet", [case_content(0), case_content(1)])
     entries = read_entries(find_sources(f"{web}/a.parquet", out=tmp_path / "out"))
     assert [parse_case(entry.data or b"").case_id for entry in entries] == ["TB-0", "TB-1"]
+
+
+def break_off(monkeypatch: pytest.MonkeyPatch, *, after: int) -> None:
+    """Have the server send whole files so many times, then only half of each."""
+    asked = itertools.count()
+
+    def send(handler: _Handler, source: BinaryIO, out: BinaryIO) -> None:
+        data = source.read()
+        out.write(data if next(asked) < after else data[: len(data) // 2])
+
+    monkeypatch.setattr(_Handler, "copyfile", send)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_a_server_that_breaks_off_refuses_no_row(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    write = write_lines if name.endswith("jsonl") else write_parquet
+    write(tmp_path / name, [case_content(0), case_content(1)])
+    sources = find_sources(f"{web}/{name}", out=tmp_path / "out")
+    with monkeypatch.context() as outage:
+        break_off(outage, after=0)
+        with pytest.raises(BacklogUnreadableError, match=f"{name}: ClientPayloadError"):
+            list(read_entries(sources))
+        with pytest.raises(BacklogUnreadableError, match=f"{name}: ClientPayloadError"):
+            find_sources(f"{web}/{name}", out=tmp_path / "out")
+    assert [entry.problem for entry in read_entries(sources)] == [None, None]
+
+
+def test_a_server_that_breaks_off_at_the_footer_makes_no_parquet_unreadable(
+    web: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_parquet(tmp_path / "a.parquet", [case_content(0)])
+    break_off(monkeypatch, after=1)
+    with pytest.raises(BacklogUnreadableError, match=r"a\.parquet: ClientPayloadError"):
+        find_sources(f"{web}/a.parquet", out=tmp_path / "out")
 
 
 def test_lines_on_the_web_are_read_with_a_bound_also_where_no_length_is_told(web: str, tmp_path: Path) -> None:
