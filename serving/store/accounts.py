@@ -107,7 +107,10 @@ class Accounts:
             return user
 
     def set_up(self, token_hash: str, *, password_hash: str) -> User | None:
-        """Spend a set-up link and set its user's password; every session of theirs ends. None as for `use_link`."""
+        """Spend a set-up link and set its user's password; every session and other link of theirs ends.
+
+        None as for `use_link`.
+        """
         with self.database.write() as connection:
             user = users.use_link(connection, token_hash, at=_now(), kind="set_up")
             if user is not None:

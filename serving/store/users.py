@@ -98,11 +98,13 @@ def disable(connection: Connection, user: User, *, at: datetime) -> None:
 
 
 def set_password(connection: Connection, user: User, *, password_hash: str, at: datetime) -> None:
-    """Set the password and end every session of the user."""
+    """Set the password, end every session of the user and spend every other link of theirs."""
     connection.execute(users.update().where(users.c.id == user.user_key).values(password_hash=password_hash))
     connection.execute(
         sessions.update().where(sessions.c.user_key == user.user_key, sessions.c.ended_at.is_(None)).values(ended_at=at)
     )
+    unused = sign_in_links.c.user_key == user.user_key, sign_in_links.c.used_at.is_(None)
+    connection.execute(sign_in_links.update().where(*unused).values(used_at=at))
 
 
 def everyone(connection: Connection) -> list[User]:

@@ -20,7 +20,9 @@ from serving.app import create_app
 from serving.auth import SESSION_COOKIE
 from serving.house import House, build_house
 from serving.records import Queue, Role, Scope
+from serving.refusals import StrangerError
 from serving.settings import Settings
+from serving.store.users import LinkKind
 from tests.serving.conftest import headers_of, user_of
 
 PASSWORD = "correct horse battery staple"
@@ -184,6 +186,22 @@ def test_a_set_up_link_sets_a_password_once_and_ends_older_sessions(client: Test
     assert client.post("/set-up", data=form, follow_redirects=False).status_code == 401
     assert house.gatekeeper.person_of_session(older) is None
     assert house.gatekeeper.sign_in_by_password(user.name, PASSWORD)
+
+
+@pytest.mark.parametrize("kind", ["set_up", "sign_in"])
+def test_a_password_once_set_ends_the_links_made_before(house: House, kind: LinkKind) -> None:
+    user = user_of(house, Role.LEAD)
+    strayed = house.gatekeeper.make_link(user, by="system:test", kind=kind)
+    others = house.gatekeeper.make_link(user_of(house, Role.AUDITOR), by="system:test", kind=kind)
+    house.gatekeeper.set_up(house.gatekeeper.make_link(user, by="system:test", kind="set_up"), PASSWORD)
+
+    def follow(link: str) -> str:
+        gatekeeper = house.gatekeeper
+        return gatekeeper.sign_in_by_link(link) if kind == "sign_in" else gatekeeper.set_up(link, "another password")
+
+    with pytest.raises(StrangerError):
+        follow(strayed)
+    assert follow(others)
 
 
 def test_only_arbitrators_are_kept_to_queues(house: House) -> None:
