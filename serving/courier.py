@@ -71,7 +71,7 @@ class Courier(Loop):
         return True
 
     def _send(self, message: Message) -> str | None:
-        """Return what went wrong, None if the receiver took the message."""
+        """Return what went wrong, None if the receiver took the message. What it says beside its status isn't read."""
         body = json.dumps(
             {
                 "id": message.message_id,
@@ -90,10 +90,10 @@ class Courier(Loop):
             "webhook-signature": sign(self.secret, message_id=message.message_id, timestamp=timestamp, body=body),
         }
         try:
-            answer = httpx.post(self.url, content=body, headers=headers, timeout=self.timeout_s)
+            with httpx.stream("POST", self.url, content=body, headers=headers, timeout=self.timeout_s) as answer:
+                return None if answer.is_success else f"the receiver answered {answer.status_code}"
         except httpx.HTTPError as error:
             return type(error).__name__
-        return None if answer.is_success else f"the receiver answered {answer.status_code}"
 
     def _wait(self, message: Message) -> timedelta | None:
         if message.attempts >= self.attempts:

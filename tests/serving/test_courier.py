@@ -45,7 +45,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.n_requests += 1
                 how = receiver.failures.pop(0) if receiver.failures else "ok"
-                if how in ("ok", "answer lost", "slow"):
+                if how in ("ok", "answer lost", "slow", "endless"):
                     receiver.take(dict(self.headers), body)
                 if how == "slow":
                     time.sleep(1.0)
@@ -54,6 +54,10 @@ class Receiver:
                     return
                 self.send_response({"500": 500, "400": 400, "302": 302}.get(how, 200))
                 self.end_headers()
+                with contextlib.suppress(OSError):
+                    for _ in range(100 if how == "endless" else 0):
+                        self.wfile.write(b".")
+                        time.sleep(0.1)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -210,3 +214,13 @@ def test_a_notice_leaves_when_it_is_sent(house: House, courier: Courier, receive
     deliver_all(courier)
     assert [effect["type"] for effect in receiver.effects] == ["decision", "notice"]
     assert receiver.effects[1]["data"]["text"] == {"zh": "驳回", "en": "dismissed"}
+
+
+def test_an_answer_without_an_end_holds_up_no_other_message(house: House, courier: Courier, receiver: Receiver) -> None:
+    for case_id in ("TB-1", "TB-2"):
+        decide(house, case_id)
+    receiver.failures = ["endless"] * 2
+    began = time.monotonic()
+    deliver_all(courier)
+    assert time.monotonic() - began < 5
+    assert {effect["subject"] for effect in receiver.effects} == {"taobao/TB-1", "taobao/TB-2"}
