@@ -77,15 +77,17 @@ class Inspector:
                 for other, there in self.store.photo_checks.places_of(
                     known, apart_from=version.case_key, limit=_MAX_PLACES
                 ):
-                    same_seller = other.order.seller_id == case.order.seller_id
-                    if other.order.order_id == case.order.order_id or (same_seller and there.role == PhotoRole.LISTING):
+                    at_home = other.platform == case.platform  # ids are the platform's own
+                    same_seller = at_home and other.order.seller_id == case.order.seller_id
+                    same_order = at_home and other.order.order_id == case.order.order_id
+                    if same_order or (same_seller and there.role == PhotoRole.LISTING):
                         continue
                     yield ReusedPhoto(
                         ref=photo.photo_id,
                         other_platform=other.platform,
                         other_case_id=other.case_id,
                         other_ref=there.photo_id,
-                        same_buyer=other.order.buyer_id == case.order.buyer_id,
+                        same_buyer=at_home and other.order.buyer_id == case.order.buyer_id,
                         same_seller=same_seller,
                         overlap=overlap,
                         mirrored=mirrored,

@@ -7,6 +7,7 @@ from fastapi.testclient import TestClient
 from PIL import Image, ImageOps
 
 from models.integrity import ReusedPhoto, ScreenshotText
+from models.vocabulary import Platform
 from serving.house import House
 from serving.inspection import Inspector
 from serving.records import CaseKey, Role, StoredVersion
@@ -21,10 +22,19 @@ def jpeg(image: Image.Image, quality: int = 80) -> bytes:
     return out.getvalue()
 
 
-def file_case(house: House, case_id: str, image: Image.Image, *, role: str = "received", **order: Any) -> StoredVersion:
+def file_case(
+    house: House,
+    case_id: str,
+    image: Image.Image,
+    *,
+    role: str = "received",
+    platform: Platform = Platform.TAOBAO,
+    **order: Any,
+) -> StoredVersion:
     """Take in a case with one photo."""
     photos = [{"photo_id": "p1", "role": role, "filed_by": "buyer"}]
-    case = build_case(case_id=case_id, photos=photos, order={"order_id": f"o-{case_id}", **order})
+    order = {"order_id": f"o-{case_id}", **order}
+    case = build_case(case_id=case_id, platform=platform, photos=photos, order=order)
     key = CaseKey(case.platform, case_id)
     house.store.take_in(case, by=user_of(house, Role.SERVICE))
     house.store.add_photo(key, "p1", house.photo_intake.keep(jpeg(image)), by=user_of(house, Role.SERVICE))
@@ -63,6 +73,13 @@ def test_the_same_bytes_are_told_too(house: House) -> None:
 def test_cases_of_one_order_may_share_their_photos(house: House) -> None:
     file_case(house, "A", scene(1), order_id="o-1")
     assert reused(house, file_case(house, "B", scene(1), order_id="o-1")) == []
+
+
+def test_equal_ids_of_two_platforms_are_no_order_and_no_people_in_common(house: House) -> None:
+    same = {"order_id": "1", "buyer_id": "b", "seller_id": "s"}
+    file_case(house, "A", scene(1), **same)
+    (found,) = reused(house, file_case(house, "B", scene(1), platform=Platform.JD, **same))
+    assert (found.other_case_id, found.same_buyer, found.same_seller) == ("A", False, False)
 
 
 def test_a_sellers_listing_picture_may_stand_in_all_of_its_cases(house: House) -> None:
