@@ -11,16 +11,18 @@ from models.personal_numbers import Personal
 _RUN = "[\u4e00-\u9fffA-Za-z0-9-]"
 _STREET = "大道|大街|[路街巷弄里道胡同段]"
 _PLACE = "小区|街道|[省市区县州旗镇乡村庄园苑城场厦堡坊寨湾]"
-_NUMBER = r"(?:附)?[A-Za-z]?\d{1,5}(?:-\d{1,4}){0,2}(?:号院|号楼|号|弄|栋|幢|座|楼|单元|室|层|排|院|档|组)"
+_NUMBER = r"(?:附)?[A-Za-z]?\d{1,5}(?:-[A-Za-z\d]{1,4}){0,2}(?:号院|号楼|号|弄|栋|幢|座|楼|单元|室|层|排|院|档|组| 号)"
 _NO_STREET = (
     "知道|味道|频道|渠道|难道|报道|这里|那里|哪里|公里|家里|店里|手里|一路|半路|线路|电路|套路|网路|市场|现场|商场|立场"
 )
 _ANCHOR = re.compile(
     rf"(?:{_STREET}|{_PLACE})\s?(?:{_NUMBER})(?!线|色|码|到货|发货|才|前|晚|上午|下午|早|电池|款|店|格|柜|那天|以)"
 )
+_BUILDING = r"[A-Za-z]{0,8}[\u4e00-\u9fff]{1,8}?(?:\d{1,3}(?:号楼|栋|幢)|[A-Za-z]座)"
 _TAIL = re.compile(
-    rf"\s?(?:{_NUMBER}|[\u4e00-\u9fff]{{1,9}}?(?:[座区栋幢苑楼层室舍]|学院|大学|学校|广场|大厦|中心|公寓|花园|国际|园)(?![\u4e00-\u9fff]?[柜架])"
-    r"|[A-Za-z]\d{1,4}档?|[A-Z]座|(?:\d{1,2}-\d{3,4}(?:-\d{1,4})?|\d{3,4}室?)(?![\d元块]))"
+    rf"\s?(?:{_NUMBER}|{_BUILDING}|[\u4e00-\u9fff]{{1,9}}?(?:[座区栋幢苑楼层室舍]|学院|大学|学校|广场|大厦|中心|公寓|花园|国际|园)(?![\u4e00-\u9fff]?[柜架])"
+    r"|[A-Za-z]\d{1,4}档?|[A-Z]座|(?:\d{1,2}-\d{3,4}(?:-\d{1,4})?|\d{3,4}室?)(?![\d元块])"
+    r"|(?<=[栋幢元])\d{1,2}-\d{1,4}(?![\d元块点日]))"
 )
 _SERIES = re.compile(rf"{_RUN}{{8,80}}")
 _UNIT = re.compile(rf"{_STREET}|{_PLACE}")
@@ -32,6 +34,7 @@ _LEAD = re.compile(
 _BARE = re.compile(rf"(?<=[\u4e00-\u9fff]{{2}})(?:{_NUMBER})")
 _REGIONS = re.compile("[省市区县镇乡]")
 _MAX_BACK = 40
+_MAX_TAILS = 8
 _MIN_REGIONS = 2
 _MIN_UNITS = 3
 
@@ -83,7 +86,10 @@ def personal_addresses(text: str) -> Iterator[Personal]:
 
 def _widened(text: str, start: int, end: int) -> Personal:
     """Take in what leads up to a street number, and the rooms and buildings behind it."""
-    while (tail := _TAIL.match(text, end)) is not None:
+    for _ in range(_MAX_TAILS):
+        tail = _TAIL.match(text, end)
+        if tail is None:
+            break
         end = tail.end()
     run = start
     while run > max(0, start - _MAX_BACK) and re.match(_RUN, text[run - 1]):

@@ -31,7 +31,8 @@ _ID_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _ID_CUE = re.compile(r"(?:身份证|证件号?|\bID(?: (?:number|card|no))?)[^\d，。,;；]{0,8}$", re.IGNORECASE)
 _CARD_CUE = re.compile(r"(?:卡号?|银行|账号|账户|\bcard|visa|mastercard|amex)[^\d，。,;；]{0,10}$", re.IGNORECASE)
 _ORDER_CUE = re.compile(
-    r"(?:单号?|编号|流水|条码|码|交易号|ISBN|IMEI|UPC|tracking|order|USPS|item)[\s:：#是为]{0,3}$", re.IGNORECASE
+    r"(?:单号?|编号|流水|(?<!号)码|(?:单|快递|物流|序列|批次|产品)号码|交易号|ISBN|IMEI|UPC|tracking|order|USPS|item)[\s:：#是为]{0,3}$",
+    re.IGNORECASE,
 )
 _CARDS: tuple[tuple[re.Pattern[str], tuple[int, ...]], ...] = (
     (re.compile("62"), (16, 17, 18, 19)),
@@ -45,11 +46,12 @@ _CARDS: tuple[tuple[re.Pattern[str], tuple[int, ...]], ...] = (
 )
 _MOBILE = r"1[ ._-]?[3-9](?:[ ._-]?\d){9}"
 _EDGE = r"(?<![\dA-Za-z])(?<!\d[.,-])"
+_BEHIND_CUE = r"(?:(?<=(?<![A-Za-z])[Vv])|(?i:(?<=vx)|(?<=wx)|(?<=tel)|(?<=phone)|(?<=mobile)|(?<=wechat)))"
 _PHONES = tuple(
-    re.compile(_EDGE + pattern + r"(?:,? ?(?:ext\.?|x|转) ?\d{1,5})?(?![\dA-Za-z])(?![.-]\d)")
+    re.compile(rf"(?:{_EDGE}|{_BEHIND_CUE})" + pattern + r"(?:,? ?(?:ext\.?|x|转) ?\d{1,5})?(?![\dA-Za-z])(?![.-]\d)")
     for pattern in (
         rf"(?:(?:\+|00)?86[ -]?)?{_MOBILE}",
-        r"(?:\+|00)[1-9]\d{0,2}(?:[ .-]{0,1}\(?\d{1,5}\)?){2,6}",
+        r"(?:\+|(?<![A-Za-z]-)00)[1-9]\d{0,2}(?:[ .-]{0,1}\(?\d{1,5}\)?){2,6}",
         r"\((?:852|853|886)\)[ -]?\d{3,4}[ -]?\d{4}",
         r"\(?0[1-9]\d{1,2}\)?[ -]?\d{7,8}",
         r"0[1-9]\d{1,3}[ -]\d{3,4}[ -]?\d{3,4}",

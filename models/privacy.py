@@ -23,7 +23,12 @@ from models.personal_numbers import Personal, PersonalKind, personal_numbers
 Noted = TypeVar("Noted", LogisticsEvent, ProcedureEvent, Document)
 
 _MASKED = re.compile(r"\[(?P<kind>phone|id|card|email|name|address)(?::(?P<sealed>[\w-]{22,}))?\]")
-_ASCII = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20}
+_ASCII = (
+    {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
+    | dict.fromkeys((0x3000, 0xA0, *range(0x2002, 0x200B), 0x202F), 0x20)
+    | dict.fromkeys((*range(0x2010, 0x2016), 0x2212), 0x2D)
+)
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 _KEY_BYTES = 32
 
 
@@ -68,8 +73,12 @@ class Sealer:
 
 
 def find_personal(text: str) -> list[Personal]:
-    """Return personal data in order of place, none overlapping; where two kinds claim a place, the surer one has it."""
-    plain = text.translate(_ASCII)
+    """Return personal data in order of place, none overlapping; where two kinds claim a place, the surer one has it.
+
+    Every blank counts as one, every dash as one, and characters that don't show as none.
+    """
+    shown = [place for place, character in enumerate(text) if not _UNSEEN.match(character)]
+    plain = _UNSEEN.sub("", text).translate(_ASCII)
     plain = _MASKED.sub(lambda found: "\n" * len(found[0]), plain)
     numbers = list(personal_numbers(plain))
     phones = [item for item in numbers if item.kind == "phone"]
@@ -78,7 +87,7 @@ def find_personal(text: str) -> list[Personal]:
         free = _free_part(item, kept)
         if free is not None:
             kept.append(free)
-    return sorted(kept)
+    return sorted(Personal(shown[item.start], shown[item.end - 1] + 1, item.kind) for item in kept)
 
 
 def mask(text: str, *, sealer: Sealer | None = None) -> str:

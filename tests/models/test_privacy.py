@@ -36,6 +36,15 @@ KEY = "0f" * 32
         ("Signed: A. B. Carver", "Signed: [name]"),
         ("卡 4111.1111.1111.1111", "卡 [card]"),
         ("Rua Augusta 12, 20040 Lisboa", "[address]"),
+        ("电话号码13857163920", "电话号码[phone]"),
+        ("手机号码：13857163920", "手机号码：[phone]"),
+        ("加vx13857163920或V13857163921", "加vx[phone]或V[phone]"),
+        ("放在朝阳区建国路88号SOHO现代城B座1208门口", "放在[address]门口"),
+        ("渝北区新溉大道18号星光天地2栋15-3", "[address]"),
+        ("义乌稠州北路 1399 号", "[address]"),
+        ("请退到支付宝账户,实名孙丽华", "请退到支付宝账户,实名[name]"),
+        ("送到前台周婷代收", "送到前台[name]代收"),
+        ("您好,我是买家林小雨,麻烦处理", "您好,我是买家[name],麻烦处理"),
     ],
 )
 def test_personal_data_is_replaced_by_its_kind(text: str, masked: str) -> None:
@@ -54,6 +63,10 @@ def test_personal_data_is_replaced_by_its_kind(text: str, masked: str) -> None:
         "钱退了就行",
         "所填单号签收地是外省",
         "Dr. Martens boots, collected by Mr 9071",
+        "退货编号RMA-0086-20231102",
+        "快递号码13857163920",
+        "条码13857163920",
+        "型号HX13857163920",
     ],
 )
 def test_what_is_not_personal_is_left(text: str) -> None:
@@ -85,6 +98,11 @@ def test_an_order_number_that_happens_to_pass_the_card_check_is_left() -> None:
 def test_digits_in_full_width_or_spoken_are_found_where_they_stand() -> None:
     assert mask("打１３８１２３４５６７８") == "打[phone]"
     assert mask("加我幺三八二二零九四四一七") == "加我[phone]"
+
+
+@pytest.mark.parametrize("sign", ["\u200b", "\u2060", "\u00a0", "\u2009", "\u2011", "\u2013", "\u2014", "\u3000"])
+def test_no_blank_dash_or_unseen_sign_hides_a_number(sign: str) -> None:
+    assert mask(f"打{sign}138{sign}5716{sign}3920{sign}吧") == f"打{sign}[phone]{sign}吧"
 
 
 def test_two_finds_never_overlap_and_stand_in_order() -> None:
@@ -151,6 +169,9 @@ def test_any_text_can_be_masked_and_opened_again(text: str) -> None:
         "1.",
         "my son A ",
         "写李",
+        "小区2栋",
+        "星光2栋",
+        "13857163920 ",
     ],
 )
 def test_time_stays_bounded_on_texts_built_to_confuse(piece: str) -> None:
