@@ -122,7 +122,7 @@ class JobFolder:
             reason = f"its process was ended from outside {len(kills)} times, the last time by: {kills[-1]}"
         else:
             words = " ".join(self.said.read_text(encoding="utf-8", errors="replace").split())
-            reason = mask(words[-_LONGEST_REASON:]) or "no reason was given"
+            reason = mask(words)[-_LONGEST_REASON:] or "no reason was given"
         write_synced(self.path / _FAILED, reason.encode())
 
     def forget_failure(self, *, fresh: bool) -> None:

@@ -128,6 +128,6 @@ class RetrainingRunner(Loop):
 
 def _listen(stream: IO[bytes] | None, said: deque[str]) -> None:
     for line in stream or ():
-        text = mask(line.decode("utf-8", "replace").strip()[:_LONGEST_LINE])
+        text = mask(line.decode("utf-8", "replace").strip())[:_LONGEST_LINE]
         if text:
             said.append(text)

@@ -114,7 +114,7 @@ class ShadowWorker(Loop):
         except Exception as error:
             log.exception("shadow_failed", job=job.job_id, attempt=job.attempts)
             retry_in_s = _RETRY_S if job.attempts < _ATTEMPTS else None
-            problem = mask(f"{type(error).__name__}: {error}"[:500])
+            problem = mask(f"{type(error).__name__}: {error}")[:500]
             self.store.shadows.fail(job, problem, retry_in_s=retry_in_s)
         return True
 

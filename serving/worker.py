@@ -113,4 +113,4 @@ class ScoringWorker(Loop):
 
 
 def _said(error: Exception) -> str:
-    return mask(f"{type(error).__name__}: {error}"[:500])
+    return mask(f"{type(error).__name__}: {error}")[:500]

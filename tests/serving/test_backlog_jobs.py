@@ -204,6 +204,15 @@ def test_a_process_ended_from_outside_is_begun_again_but_not_for_ever(tmp_path: 
     assert jobs.find(job.job_id).reason == "its process was ended from outside 3 times, the last time by: Terminated"
 
 
+def test_a_reason_that_is_cut_short_keeps_no_half_of_a_telephone_number(tmp_path: Path) -> None:
+    said = "13812345678" + "，" * 995
+    jobs = BacklogJobs(tmp_path / "jobs", command=(sys.executable, "-c", f"raise SystemExit({said!r})"))
+    job = jobs.create(by="somebody")
+    (tmp_path / "jobs" / job.job_id / "cases.jsonl").touch()
+    assert jobs.run_next(is_stopping=lambda: False)
+    assert jobs.find(job.job_id).reason == "hone]" + "，" * 995
+
+
 def test_waiting_cases_are_complete_only_when_their_suggestions_are_stored(tmp_path: Path) -> None:
     jobs = BacklogJobs(tmp_path / "jobs", command=(sys.executable, "-c", "raise SystemExit('the database is away')"))
     job = jobs.create(by="somebody")

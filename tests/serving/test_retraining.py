@@ -71,6 +71,13 @@ def test_a_retraining_runs_the_command_for_whoever_asked_and_says_what_it_said(h
     ]
 
 
+def test_a_line_that_is_cut_short_keeps_no_half_of_a_telephone_number(house: House, lead_of: User) -> None:
+    asked = house.store.retrainings.ask(by=lead_of)
+    assert runner(house, "print('，' * 495 + '13812345678')").run_next()
+    said = house.store.retrainings.find(asked.retraining_id).said
+    assert said[-1] == "，" * 495 + "[phon"
+
+
 def test_a_second_retraining_is_refused_until_the_first_has_ended(
     client: TestClient, house: House, lead: Headers
 ) -> None:

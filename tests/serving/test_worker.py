@@ -1,5 +1,6 @@
 """The worker: one holder a job, nothing written by one that lost it, nothing stored for an older version."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,6 +128,13 @@ def test_a_failure_is_tried_again_and_then_said_on_the_case(scoring_house: House
     view = scoring_house.store.view(KEY)
     assert (view.suggestion_state, view.suggestion_problem) == ("failed", "NotFittedError: no weights")
     assert scoring_house.store.score_queue.count_open() == 0
+
+
+def test_a_failure_that_is_cut_short_keeps_no_half_of_a_telephone_number(scoring_house: House, case: Case) -> None:
+    failing_worker(scoring_house, ValueError("，" * 480 + "13812345678"), max_attempts=1).work_once()
+    said = scoring_house.store.view(KEY).suggestion_problem or ""
+    assert said.startswith("ValueError: ")
+    assert not re.search(r"\d", said)
 
 
 def test_new_evidence_revives_a_failed_case(scoring_house: House, case: Case, filer: User) -> None:
