@@ -15,9 +15,11 @@ from datetime import timedelta
 import httpx
 import structlog
 
+from models.errors import InputError
 from serving.loop import Loop
 from serving.store.outbox import Message, Outbox
 
+_PREFIX = "whsec_"
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 3600.0
 _PAUSE_S = 1.0
@@ -25,14 +27,30 @@ _PAUSE_S = 1.0
 log = structlog.get_logger(__name__)
 
 
-def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
+def sign(key: bytes, *, message_id: str, timestamp: int, body: bytes) -> str:
     """Return the webhook-signature of a delivery."""
-    signed = hmac.digest(secret.encode(), f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
+    signed = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, hashlib.sha256)
     return f"v1,{base64.b64encode(signed).decode()}"
 
 
+def signing_key(secret: str) -> bytes:
+    """Return the bytes to sign with: the secret's own or, of one that Standard Webhooks made, those behind `whsec_`.
+
+    Raises InputError when those aren't base64.
+    """
+    if not secret.startswith(_PREFIX):
+        return secret.encode()
+    try:
+        return base64.b64decode(secret.removeprefix(_PREFIX), validate=True)
+    except ValueError as error:
+        raise InputError(f"must be base64 behind {_PREFIX}", field="webhook_secret") from error
+
+
 class Courier(Loop):
-    """attempts : before a message is given up; timeout_s : for one delivery; first_retry_s doubles with each attempt"""
+    """secret : as `signing_key` takes it; attempts : before a message is given up; timeout_s : for one delivery
+
+    first_retry_s doubles with each attempt
+    """
 
     def __init__(
         self,
@@ -48,7 +66,7 @@ class Courier(Loop):
         super().__init__(name="courier", pause_s=pause_s)
         self.outbox = outbox
         self.url = url
-        self.secret = secret
+        self.signing_key = signing_key(secret)
         self.attempts = attempts
         self.timeout_s = timeout_s
         self.first_retry_s = first_retry_s
@@ -87,7 +105,7 @@ class Courier(Loop):
             "Content-Type": "application/json",
             "webhook-id": message.message_id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self.secret, message_id=message.message_id, timestamp=timestamp, body=body),
+            "webhook-signature": sign(self.signing_key, message_id=message.message_id, timestamp=timestamp, body=body),
         }
         try:
             with httpx.stream("POST", self.url, content=body, headers=headers, timeout=self.timeout_s) as answer:

@@ -14,13 +14,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from models.domain import DecisionDraft, EvidenceAsk, RequestText
+from models.errors import InputError
 from models.vocabulary import Party, Platform, Ruling
-from serving.courier import Courier
+from serving.courier import Courier, sign, signing_key
 from serving.desk_records import NoticeText
-from serving.house import House
+from serving.house import House, build_house
 from serving.records import CaseKey, Role, WithdrawalDraft
+from serving.settings import Settings
 from serving.store import outbox
 from serving.tables import outbox as messages
 from tests.builders import build_case
@@ -224,3 +227,21 @@ def test_an_answer_without_an_end_holds_up_no_other_message(house: House, courie
     deliver_all(courier)
     assert time.monotonic() - began < 5
     assert {effect["subject"] for effect in receiver.effects} == {"taobao/TB-1", "taobao/TB-2"}
+
+
+def test_a_secret_of_standard_webhooks_signs_as_its_own_example_does() -> None:
+    signature = sign(
+        signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"),
+        message_id="msg_p5jXN8AQM9LWM0D4loKWxJek",
+        timestamp=1614265330,
+        body=b'{"test": 2432232314}',
+    )
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_that_only_looks_like_one_of_standard_webhooks_is_refused_at_the_start(settings: Settings) -> None:
+    changed = {"webhook_url": "https://x.example", "webhook_secret": SecretStr("whsec_no base64, but long enough")}
+    house = build_house(settings.model_copy(update=changed))
+    with pytest.raises(InputError, match="webhook_secret"):
+        house.courier()
+    house.store.close()
