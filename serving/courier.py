@@ -47,7 +47,7 @@ def signing_key(secret: str) -> bytes:
 
 
 class Courier(Loop):
-    """secret : as `signing_key` takes it; attempts : before a message is given up; timeout_s : for one delivery
+    """key : to sign with; attempts : before a message is given up; timeout_s : for one delivery
 
     first_retry_s doubles with each attempt
     """
@@ -57,7 +57,7 @@ class Courier(Loop):
         outbox: Outbox,
         *,
         url: str,
-        secret: str,
+        key: bytes,
         attempts: int,
         timeout_s: float,
         first_retry_s: float = _FIRST_RETRY_S,
@@ -66,7 +66,7 @@ class Courier(Loop):
         super().__init__(name="courier", pause_s=pause_s)
         self.outbox = outbox
         self.url = url
-        self.signing_key = signing_key(secret)
+        self.key = key
         self.attempts = attempts
         self.timeout_s = timeout_s
         self.first_retry_s = first_retry_s
@@ -105,7 +105,7 @@ class Courier(Loop):
             "Content-Type": "application/json",
             "webhook-id": message.message_id,
             "webhook-timestamp": str(timestamp),
-            "webhook-signature": sign(self.signing_key, message_id=message.message_id, timestamp=timestamp, body=body),
+            "webhook-signature": sign(self.key, message_id=message.message_id, timestamp=timestamp, body=body),
         }
         try:
             with httpx.stream("POST", self.url, content=body, headers=headers, timeout=self.timeout_s) as answer:

@@ -9,7 +9,7 @@ from models.screenshot import ScreenshotReader
 from serving.auth import Gatekeeper
 from serving.backlog_jobs import BacklogJobs
 from serving.champion import ChampionKeeper
-from serving.courier import Courier
+from serving.courier import Courier, signing_key
 from serving.drift import DriftWatch
 from serving.erasure import Eraser
 from serving.export import export_outcomes
@@ -41,6 +41,7 @@ class House:
     drift: DriftWatch
     identity_provider: OidcProvider | None = None
     sealer: Sealer | None = None
+    webhook_key: bytes | None = None
 
     def worker(self) -> ScoringWorker:
         return ScoringWorker(
@@ -90,16 +91,14 @@ class House:
         )
 
     def courier(self) -> Courier | None:
-        """Return what delivers the outbox; None where no webhook is set. Raises InputError without a secret."""
+        """Return what delivers the outbox; None where no webhook is set."""
         settings = self.settings
-        if settings.webhook_url is None:
+        if settings.webhook_url is None or self.webhook_key is None:
             return None
-        if settings.webhook_secret is None:
-            raise InputError("must be set too, to sign with", field="webhook_secret")
         return Courier(
             self.store.outbox,
             url=settings.webhook_url,
-            secret=settings.webhook_secret.get_secret_value(),
+            key=self.webhook_key,
             attempts=settings.webhook_attempts,
             timeout_s=settings.webhook_timeout_s,
         )
@@ -135,7 +134,11 @@ class House:
 
 
 def build_house(settings: Settings, suggester: SuggestsRulings | None = None) -> House:
-    """Open the database, bring its schema up to date and wire the parts."""
+    """Open the database, bring its schema up to date and wire the parts.
+
+    Raises InputError on settings that don't go together, before anything is opened.
+    """
+    identity_provider, webhook_key = _identity_provider(settings), _webhook_key(settings)
     store = Store(settings.database_url, policy=settings.desk_policy)
     store.migrate()
     photos = PhotoStore(settings.photo_dir)
@@ -168,8 +171,9 @@ def build_house(settings: Settings, suggester: SuggestsRulings | None = None) ->
             poll_s=settings.registry_poll_s,
         ),
         drift=DriftWatch(store.observations, reference_of=lambda version: _reference_of(version, settings)),
-        identity_provider=_identity_provider(settings),
+        identity_provider=identity_provider,
         sealer=Sealer(settings.privacy_key.get_secret_value()) if settings.privacy_key is not None else None,
+        webhook_key=webhook_key,
     )
 
 
@@ -200,6 +204,15 @@ def _backlogs(settings: Settings) -> BacklogJobs:
         photos=settings.backlog_photos,
         environment={PREFIX + name: value for name, value in shared.items()},
     )
+
+
+def _webhook_key(settings: Settings) -> bytes | None:
+    """Raises InputError when a webhook is set and no secret, or one that can't be used."""
+    if settings.webhook_url is None:
+        return None
+    if settings.webhook_secret is None:
+        raise InputError("must be set too, to sign with", field="webhook_secret")
+    return signing_key(settings.webhook_secret.get_secret_value())
 
 
 def _identity_provider(settings: Settings) -> OidcProvider | None:
