@@ -123,7 +123,11 @@ def masked_case(case: Case, *, sealer: Sealer | None = None) -> Case:
                 update={
                     "title": mask(listing.title, sealer=sealer),
                     "description": mask(listing.description, sealer=sealer),
-                    "attributes": {key: mask(value, sealer=sealer) for key, value in listing.attributes.items()},
+                    "category": mask(listing.category, sealer=sealer),
+                    "attributes": {
+                        mask(key, sealer=sealer): mask(value, sealer=sealer)
+                        for key, value in listing.attributes.items()
+                    },
                 }
             ),
             "chat": tuple(

@@ -78,6 +78,21 @@ def test_masking_twice_is_masking_once() -> None:
     assert mask(mask(text)) == mask(text)
 
 
+def test_no_text_of_a_case_stays_unmasked() -> None:
+    number, at = "13857163920", "2026-03-01T00:00:00Z"
+    case = build_case(
+        buyer_statement=number,
+        seller_statement=number,
+        listing=dict.fromkeys(("title", "description", "category"), number) | {"attributes": {number: number}},
+        chat=[{"message_id": "m1", "at": at, "speaker": "buyer", "text": number}],
+        logistics=[{"at": at, "event": "shipped", "note": number}],
+        timeline=[{"at": at, "event": "refund_applied", "by": "buyer", "note": number}],
+        documents=[{"document_id": "d1", "kind": "invoice", "filed_by": "buyer", "note": number}],
+    )
+    assert masked_case(case).model_dump_json().count("[phone]") == case.model_dump_json().count(number) == 11
+    assert number not in masked_case(case).model_dump_json()
+
+
 def test_equal_ids_keep_equal_stand_ins_on_one_platform() -> None:
     assert pseudonym("s", "s-1", platform="jd") == pseudonym("s", "s-1", platform="jd")
     assert pseudonym("s", "s-1", platform="jd") != pseudonym("s", "s-1", platform="ebay")
