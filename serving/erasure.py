@@ -4,7 +4,8 @@ What has left this service or was copied from its folders isn't reached: docs/pr
 Knows no periods.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -15,9 +16,11 @@ from models.privacy import Sealer, mask, pseudonym
 from models.vocabulary import Platform
 from serving.audit import Action
 from serving.backlog_jobs import BacklogJobs, BacklogJobUnderWayError
+from serving.export import LOCK_NAME
+from serving.file_lock import awaited
 from serving.photo_store import PhotoStore
 from serving.records import CaseKey
-from serving.refusals import UnknownError
+from serving.refusals import StorageError, UnknownError
 from serving.reissue import Revoked, reissue
 from serving.store import Store
 from serving.store.erasure import Side
@@ -146,14 +149,27 @@ class Eraser:
             return key in known or (key not in done.left and also(row))
 
         self._drop_backlogs(done, is_erased, by=by)
-        done.revoked = reissue(self.outcomes_dir, is_erased=is_erased, note=partial(self._note_revoked, by=by))
         said = mask(reason.strip())[:_LONGEST_REASON]
-        for key in over:
-            self.store.erasures.erase(key, by=by, reason=said, delivering=self.delivering, under_way_too=under_way_too)
-            done.n_cases += 1
+        with self._no_export():
+            done.revoked = reissue(self.outcomes_dir, is_erased=is_erased, note=partial(self._note_revoked, by=by))
+            for key in over:
+                self.store.erasures.erase(
+                    key, by=by, reason=said, delivering=self.delivering, under_way_too=under_way_too
+                )
+                done.n_cases += 1
         done.n_photos = self.photos.remove_unnamed(self.store.erasures.unnamed)
         done.clean = self.store.erasures.scrub()
         return done
+
+    @contextmanager
+    def _no_export(self) -> Iterator[None]:
+        """Wait for an export that is being written, and let none begin. Raises StorageError."""
+        with ExitStack() as held:
+            try:
+                held.enter_context(awaited(self.outcomes_dir / LOCK_NAME))
+            except OSError as error:
+                raise StorageError(f"{self.outcomes_dir} can't be written: {error.strerror}") from error
+            yield
 
     def _keys(self, target: Target) -> list[CaseKey]:
         if target.side is not None:

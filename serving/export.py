@@ -15,11 +15,14 @@ from models.snapshot import add_photo, seal, write_rows
 from models.truth import EvidenceCorrection
 from serving.audit import Action
 from serving.desk_records import Correction
+from serving.file_lock import awaited
 from serving.photo_intake import PhotoIntake
 from serving.records import ExportedDecision
 from serving.refusals import PhotoCorruptError, StorageError
 from serving.store import Store
 
+LOCK_NAME = ".lock"
+"""Held in the folder of exports while one is written, and while something is erased from them and the database."""
 _ENDINGS = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp"}
 
 
@@ -42,16 +45,29 @@ def export_outcomes(
     sealer : if given, what is masked can be opened again with its key
     Raises StorageError when the folder can't be written.
     """
+    try:
+        with awaited(directory / LOCK_NAME):
+            return _write(store, photos, directory, by=by, since=since, until=until, sealer=sealer)
+    except OSError as error:
+        raise StorageError(f"{directory} can't be written: {error.strerror}") from error
+
+
+def _write(
+    store: Store,
+    photos: PhotoIntake,
+    directory: Path,
+    *,
+    by: str,
+    since: datetime | None,
+    until: datetime | None,
+    sealer: Sealer | None,
+) -> Path:
     decided = store.standing_decisions(since=since, until=until)
 
     def note(name: str) -> None:
         store.note(Action.OUTCOMES_EXPORTED, actor=by, subject=f"export:{name}", detail={"n_outcomes": len(decided)})
 
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=directory, prefix=".new-"))
-    except OSError as error:
-        raise StorageError(f"{directory} can't be written: {error.strerror}") from error
+    draft = Path(tempfile.mkdtemp(dir=directory, prefix=".new-"))
     try:
         write_rows(draft / "outcomes.jsonl", [_outcome(item, sealer) for item in decided])
         write_rows(draft / "cases.jsonl", [_case(item, photos, draft, sealer) for item in decided])
@@ -65,8 +81,6 @@ def export_outcomes(
             "n_outcomes": len(decided),
         }
         return seal(draft, directory, about=about, note=note)
-    except OSError as error:
-        raise StorageError(f"{directory} can't be written: {error.strerror}") from error
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 

@@ -25,6 +25,18 @@ def locked(path: Path) -> Iterator[int | None]:
         os.close(handle)
 
 
+@contextmanager
+def awaited(path: Path) -> Iterator[None]:
+    """Hold the lock on `path`, which is made with its folder, once nobody else does. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def is_locked(path: Path) -> bool:
     """Tell whether somebody holds the lock on `path`, without standing in the way of others who ask."""
     try:

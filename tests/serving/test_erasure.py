@@ -170,6 +170,24 @@ def test_a_look_at_the_photos_that_an_erasure_overtakes_writes_nothing_back(
     assert held(house, tmp_path) == {}
 
 
+def test_an_export_under_way_keeps_nothing_of_a_case_that_is_erased_meanwhile(
+    whole: TestClient, scoring_house: House, tmp_path: Path
+) -> None:
+    house = scoring_house
+
+    def export() -> Path:
+        return export_outcomes(house.store, house.photo_intake, house.settings.outcomes_dir, by="test-lead")
+
+    def erase() -> bool:
+        return house.eraser().erase(Target(*KEY), by="test-lead", reason="asked").is_whole
+
+    written, is_whole = overtaken(house, export, erase, at="SELECT corrections")
+    assert isinstance(written, Path)
+    assert is_whole is True
+    assert not written.exists()
+    assert held(house, tmp_path) == {}
+
+
 def test_a_worker_that_scored_an_erased_case_finds_its_lease_lost(scoring_house: House) -> None:
     house = scoring_house
     client = TestClient(create_app(house.settings, house=house))

@@ -2,9 +2,10 @@
 
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
-from serving.file_lock import is_locked, locked
+from serving.file_lock import awaited, is_locked, locked
 
 HOLDS = """
 import sys, time
@@ -28,6 +29,21 @@ def test_a_lock_has_one_holder_at_a_time(tmp_path: Path) -> None:
     assert not is_locked(path)
     with locked(path) as again:
         assert again is not None
+
+
+def test_who_waits_for_a_lock_gets_it_once_it_is_free(tmp_path: Path) -> None:
+    path, got = tmp_path / "folder" / ".lock", threading.Event()
+
+    def wait() -> None:
+        with awaited(path):
+            got.set()
+
+    waiting = threading.Thread(target=wait)
+    with awaited(path):
+        waiting.start()
+        assert not got.wait(0.2)
+    assert got.wait(10)
+    waiting.join()
 
 
 def test_a_killed_process_lets_go(tmp_path: Path) -> None:
