@@ -11,10 +11,11 @@ from models.vocabulary import ProcedureEventKind, Ruling, Speaker, StatementLabe
 
 _NUMBER = r"(?<![\d.,])(?:\d{1,3}(?:,\d{3}){1,3}|\d{1,10})(?:\.\d{1,2})?"
 _CODE = "USD|GBP|EUR|AUD|CAD|HKD|JPY|KRW|CNY|RMB"
+_WORD = "dollars|bucks|quid|pounds|yen"
 _SUM = re.compile(
-    rf"(?:[¥￥$£€₩]|{_CODE})\s{{0,3}}(?P<before>{_NUMBER})(?![\d.]*\d)"
+    rf"(?:[¥￥$£€₩]|(?<![A-Za-z])(?:{_CODE}))\s{{0,3}}(?P<before>{_NUMBER})(?![\d.]*\d)"
     rf"|(?P<yuan>{_NUMBER})块(?P<jiao>\d)(?!\d)"
-    rf"|(?P<after>{_NUMBER})\s{{0,3}}(?:[元块円]|{_CODE}|dollars|bucks|quid|pounds|yen)",
+    rf"|(?P<after>{_NUMBER})\s{{0,3}}(?:[元块円]|日元|(?:{_CODE}|{_WORD})(?![A-Za-z]))",
     re.IGNORECASE,
 )
 _OFFERED = 0.5

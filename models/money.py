@@ -6,6 +6,7 @@ Money is an integer of minor units everywhere else. Knows no rates of exchange.
 from decimal import ROUND_HALF_EVEN, Decimal
 
 _WITHOUT_DECIMALS = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF".split()  # noqa: SIM905
+_MOST_DIGITS = 15
 _THREE_DECIMALS = "BHD IQD JOD KWD LYD OMR TND".split()  # noqa: SIM905
 
 
@@ -17,12 +18,17 @@ def decimals(currency: str) -> int:
 
 
 def minor_of(sum_: str, currency: str) -> int:
-    """Return a sum such as "1,299.5" in minor units, halves to the even one. Raises ValueError if it is no number."""
+    """Return a sum such as "1,299.5" in minor units, halves to the even one.
+
+    Raises ValueError if it is no number, or one that no money comes to.
+    """
     try:
         value = Decimal(sum_.replace(",", ""))
-        return int(value.scaleb(decimals(currency)).to_integral_value(ROUND_HALF_EVEN))
-    except (ArithmeticError, ValueError) as error:
+    except ArithmeticError as error:
         raise ValueError(f"{sum_!r} is no sum") from error
+    if not value.is_finite() or value.adjusted() > _MOST_DIGITS:
+        raise ValueError(f"{sum_!r} is no sum")
+    return int(value.scaleb(decimals(currency)).to_integral_value(ROUND_HALF_EVEN))
 
 
 def written(minor: int, currency: str) -> str:

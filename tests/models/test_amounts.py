@@ -35,8 +35,12 @@ def test_sums_are_read_as_they_are_written(text: str | None, sums: list[int]) ->
     assert sums_minor(text, "CNY") == sums
 
 
-def test_yen_have_no_decimals() -> None:
-    assert sums_minor("返金 ¥3,000、または1500円 or 800 yen", "JPY") == [3000, 1500, 800]
+def test_sums_have_the_decimals_of_the_order() -> None:
+    assert sums_minor("返金 ¥3,000、または1500円 or 800 yen, 5000日元", "JPY") == [3000, 1500, 800, 5000]
+
+
+def test_a_word_that_begins_like_a_currency_is_none() -> None:
+    assert sums_minor("10 Cadbury bars, 3 cadets, 30 yenta, Academy cad 5 and AUD5", "AUD") == [500, 500]
 
 
 @given(st.integers(1, 10**8))
