@@ -43,11 +43,14 @@ def suggest_now(person: Filer, key: CaseKeyDep, house: HouseDep) -> Suggestion:
         raise SuggestionsOffError
     version = house.store.version(key)
     suggestion = house.scoring.suggest(read_case_file(version, house.photos))
+    hidden = house.store.view(key).hidden
+    if not hidden:
+        # Before it is kept: the request has had no effect yet, should this fail.
+        note_shown(house, key, suggestion, version=version.version, person=person)
     if not house.store.keep_suggestion(version, suggestion, by=person.user.name):
         raise StaleVersionError(judged=version.version, current=house.store.version(key).version)
-    if house.store.view(key).hidden:
+    if hidden:
         raise SuggestionHiddenError
-    note_shown(house, key, suggestion, version=version.version, person=person)
     return suggestion
 
 

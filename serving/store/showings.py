@@ -55,6 +55,7 @@ def meant(
     """Return the suggestion that a draft was made with in view, and True; else the newest, to compare with, and False.
 
     In view is what the draft names, or else what the person was shown on this version; on a blind case nothing is.
+    (None, True) where what was shown isn't kept: it was scored by hand, of other content or by another model.
     Raises InputError.
     """
     if blind and draft.suggestion_id is not None:
@@ -62,8 +63,8 @@ def meant(
     case_key, number = version.case_key, version.version
     if draft.suggestion_id is None:
         shown = _shown(connection, version, to=by)
-        seen = suggestions.newest(connection, case_key=case_key, version=number, among=shown)
-        return seen or suggestions.newest(connection, case_key=case_key, version=number), bool(shown)
+        among = shown or None
+        return suggestions.newest(connection, case_key=case_key, version=number, among=among), bool(shown)
     found = suggestions.by_id(connection, case_key=case_key, version=number, suggestion_id=draft.suggestion_id)
     if found is None:
         raise InputError(f"{draft.suggestion_id!r} is no suggestion for version {number}", field="suggestion_id")

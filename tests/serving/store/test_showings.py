@@ -20,7 +20,7 @@ from serving.auth import SESSION_COOKIE
 from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, EvidenceDraft, Role
-from serving.refusals import UnknownError
+from serving.refusals import StorageError, UnknownError
 from serving.tables import showings, users
 from tests.builders import photo_bytes
 from tests.serving.conftest import Headers, headers_of, keyed, user_of
@@ -261,3 +261,27 @@ def test_a_ruling_on_a_version_after_one_whose_suggestion_was_shown_is_no_blind_
     outcome = Outcome.model_validate_json((folder / "outcomes.jsonl").read_text(encoding="utf-8"))
     assert (outcome.suggestion_shown, outcome.blind_ruling) == (None, None)
     assert provenance_of(outcome) == Provenance.UNKNOWN
+
+
+def test_what_was_shown_of_other_content_isnt_taken_for_the_suggestion_on_file(
+    scoring_client: TestClient, scoring_house: House
+) -> None:
+    me = headers_of(scoring_house, Role.ARBITRATOR)
+    other = EXAMPLE_CASE | {"buyer_statement": "收到就是碎的"}
+    scoring_client.post("/api/v1/suggestions", json=other, headers=me).raise_for_status()
+    decision = scoring_client.post(f"{ONE}/decision", json=EXAMPLE_DECISION, headers=keyed(me)).json()
+    assert (decision["suggestion_shown"], decision["suggestion_id"], decision["agreed"]) == (True, None, None)
+
+
+def test_a_showing_that_cant_be_noted_leaves_the_request_free_to_come_again(
+    scoring_client: TestClient, scoring_house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    me = keyed(headers_of(scoring_house, Role.LEAD))
+
+    def busy(*_: object, **__: object) -> None:
+        raise StorageError("the database is busy")
+
+    with monkeypatch.context() as locked:
+        locked.setattr(scoring_house.store.showings, "note", busy)
+        assert scoring_client.post(f"{ONE}/suggestion", headers=me).status_code == 503
+    assert scoring_client.post(f"{ONE}/suggestion", headers=me).status_code == 201
