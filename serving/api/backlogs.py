@@ -1,7 +1,8 @@
 """Backlogs over HTTP: sent or out of the database, scored in the background, looked at, cancelled, downloaded.
 
 Results hold suggestions for many cases at once, also for such as are decided blind first: arbitrators don't get them,
-nor does a lead while one of those cases is hidden.
+nor does a lead while one of those cases is hidden. A summary tells what is suggested too, of a single case outright: it
+is kept back with them, and from a lead's list of jobs always.
 """
 
 import hashlib
@@ -99,19 +100,19 @@ def create_backlog(
         subject=f"backlog:{job_id}",
         detail={"kind": "waiting" if lines is None else "upload", "n_rows": n_rows_of(lines)},
     )
-    return house.backlogs.create(by=person.user.name, rows=lines, job_id=job_id)
+    return _as_seen_by(person, house, house.backlogs.create(by=person.user.name, rows=lines, job_id=job_id))
 
 
 @router.get("", responses=problem_responses(401, 403, 503))
 def list_backlogs(person: BacklogClerk, house: HouseDep) -> list[BacklogJob]:
-    """List the backlog jobs, the newest first."""
-    return house.backlogs.all()
+    """List the backlog jobs, the newest first; to a lead without their summaries."""
+    return [_without_summary(job) if person.user.role.decides else job for job in house.backlogs.all()]
 
 
 @router.get("/{job_id}", responses={200: _JOB, **problem_responses(401, 403, 404, 503)})
 def get_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> BacklogJob:
-    """Get a job: how far it is, or its summary, or why it failed."""
-    return house.backlogs.find(job_id)
+    """Get a job: how far it is, or its summary (none to a lead where the results are kept back), or why it failed."""
+    return _as_seen_by(person, house, house.backlogs.find(job_id))
 
 
 @router.post("/{job_id}/cancel", responses={200: _JOB, **problem_responses(401, 403, 404, 503)})
@@ -119,7 +120,7 @@ def cancel_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> Backlo
     """Stop a job for good. One that has ended stays as it is."""
     if not house.backlogs.find(job_id).is_ended:
         house.store.note(Action.BACKLOG_CANCELLED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
-    return house.backlogs.cancel(job_id)
+    return _as_seen_by(person, house, house.backlogs.cancel(job_id))
 
 
 @router.post("/{job_id}/resume", responses={200: _JOB, **problem_responses(401, 403, 404, 422, 503)})
@@ -136,7 +137,7 @@ def resume_backlog(
         house.store.note(
             Action.BACKLOG_RESUMED, actor=person.user.name, subject=f"backlog:{job_id}", detail={"fresh": fresh}
         )
-    return house.backlogs.resume(job_id, fresh=fresh)
+    return _as_seen_by(person, house, house.backlogs.resume(job_id, fresh=fresh))
 
 
 @router.get(
@@ -147,15 +148,23 @@ def download_backlog(person: BacklogClerk, job_id: str, house: HouseDep) -> File
 
     To a lead, 409 `blind-first` while one of its cases is to be decided blind first.
     """
-    if person.user.role.decides:
-        _check_shown(house, job_id)
+    if person.user.role.decides and _holds_hidden(house, job_id):
+        raise SuggestionHiddenError("a case of this backlog")
     packed = house.backlogs.result(job_id)
     house.store.note(Action.BACKLOG_DOWNLOADED, actor=person.user.name, subject=f"backlog:{job_id}", detail={})
     return FileResponse(packed, media_type="application/zip", filename=f"backlog-{job_id}.zip")
 
 
-def _check_shown(house: House, job_id: str) -> None:
-    """Raises UnknownError, SuggestionHiddenError."""
+def _as_seen_by(person: Person, house: House, job: BacklogJob) -> BacklogJob:
+    may_not = person.user.role.decides and job.summary is not None and _holds_hidden(house, job.job_id)
+    return _without_summary(job) if may_not else job
+
+
+def _without_summary(job: BacklogJob) -> BacklogJob:
+    return job.model_copy(update={"summary": None})
+
+
+def _holds_hidden(house: House, job_id: str) -> bool:
+    """Raises UnknownError."""
     hidden = house.store.hidden()
-    if hidden and house.backlogs.holds(job_id, lambda row: (row["platform"], row["case_id"]) in hidden):
-        raise SuggestionHiddenError("a case of this backlog")
+    return bool(hidden) and house.backlogs.holds(job_id, lambda row: (row["platform"], row["case_id"]) in hidden)

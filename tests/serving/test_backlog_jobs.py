@@ -161,6 +161,9 @@ def test_a_lead_gets_no_result_while_a_case_of_it_is_to_be_decided_blind(busy_ho
             _until(partial(_got, served, place, lead), lambda job: job["state"] == "complete")
         answers = [served.get(f"{place}/result", headers=lead) for place in places]
         assert [answer.status_code for answer in answers] == [409, 409, 200]
+        assert {job["summary"] for job in served.get(BACKLOGS, headers=lead).json()} == {None}
+        assert [_got(served, place, lead)["summary"] is None for place in places] == [True, True, False]
+        assert _got(served, places[0], engineer)["summary"]["n_scored"] == 1
         assert answers[0].json()["type"].endswith("blind-first")
         assert served.get(f"{places[0]}/result", headers=engineer).status_code == 200
         draft = DecisionDraft(ruling=Ruling.DISMISS)
