@@ -150,26 +150,35 @@ class Eraser:
 
         self._drop_backlogs(done, is_erased, by=by)
         said = mask(reason.strip())[:_LONGEST_REASON]
-        with self._no_export():
-            done.revoked = reissue(self.outcomes_dir, is_erased=is_erased, note=partial(self._note_revoked, by=by))
+        with self._exports_cleared(done, is_erased, by=by) as had_exports:
             for key in over:
                 self.store.erasures.erase(
                     key, by=by, reason=said, delivering=self.delivering, under_way_too=under_way_too
                 )
                 done.n_cases += 1
+        if not had_exports:  # One begun meanwhile made its folder before it read the database.
+            with self._exports_cleared(done, is_erased, by=by):
+                pass
         done.n_photos = self.photos.remove_unnamed(self.store.erasures.unnamed)
         done.clean = self.store.erasures.scrub()
         return done
 
     @contextmanager
-    def _no_export(self) -> Iterator[None]:
-        """Wait for an export that is being written, and let none begin. Raises StorageError."""
+    def _exports_cleared(self, done: Erased, is_erased: Callable[[Row], bool], *, by: str) -> Iterator[bool]:
+        """Wait for an export that is being written, write those that hold a case anew, and let none begin.
+
+        Yields False where nothing was ever exported: no folder is made then, and none locked. Raises StorageError.
+        """
         with ExitStack() as held:
             try:
-                held.enter_context(awaited(self.outcomes_dir / LOCK_NAME))
+                is_there = self.outcomes_dir.is_dir()
+                if is_there:
+                    held.enter_context(awaited(self.outcomes_dir / LOCK_NAME))
             except OSError as error:
-                raise StorageError(f"{self.outcomes_dir} can't be written: {error.strerror}") from error
-            yield
+                raise StorageError(f"{self.outcomes_dir} can't be locked: {error.strerror}") from error
+            if is_there:
+                done.revoked = reissue(self.outcomes_dir, is_erased=is_erased, note=partial(self._note_revoked, by=by))
+            yield is_there
 
     def _keys(self, target: Target) -> list[CaseKey]:
         if target.side is not None:

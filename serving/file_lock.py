@@ -13,7 +13,7 @@ from pathlib import Path
 @contextmanager
 def locked(path: Path) -> Iterator[int | None]:
     """Yield the handle of a lock on `path`, which is made; None while another holder has it. Raises OSError."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _opened(path)
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -29,7 +29,7 @@ def locked(path: Path) -> Iterator[int | None]:
 def awaited(path: Path) -> Iterator[None]:
     """Hold the lock on `path`, which is made with its folder, once nobody else does. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    handle = _opened(path)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -50,3 +50,14 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(handle)
     return False
+
+
+def _opened(path: Path) -> int:
+    """Return a handle of the file, which is made; who may only read it can lock it as well. Raises OSError."""
+    try:
+        # For writing where that may be: some network file systems lock no file that is open for reading only.
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        if not path.exists():
+            raise
+        return os.open(path, os.O_RDONLY)

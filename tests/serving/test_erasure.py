@@ -14,7 +14,7 @@ from serving.api.documents import EXAMPLE_DECISION
 from serving.app import create_app
 from serving.audit import Verified
 from serving.auth import SESSION_COOKIE
-from serving.erasure import Target
+from serving.erasure import Erased, Target
 from serving.export import export_outcomes
 from serving.house import House
 from serving.records import CaseKey, CaseStatus, Role
@@ -186,6 +186,35 @@ def test_an_export_under_way_keeps_nothing_of_a_case_that_is_erased_meanwhile(
     assert is_whole is True
     assert not written.exists()
     assert held(house, tmp_path) == {}
+
+
+def test_an_export_begun_from_nothing_keeps_nothing_of_a_case_that_is_just_being_erased(
+    whole: TestClient, scoring_house: House, tmp_path: Path
+) -> None:
+    house = scoring_house
+    outcomes = house.settings.outcomes_dir
+    assert not outcomes.exists()
+
+    def export() -> Path:
+        return export_outcomes(house.store, house.photo_intake, outcomes, by="test-lead")
+
+    def erase() -> Erased:
+        return house.eraser().erase(Target(*KEY), by="test-lead", reason="asked")
+
+    done, written = overtaken(house, erase, export, at="UPDATE cases")
+    assert (done.is_whole, [one.name for one in done.revoked]) == (True, [written.name])
+    assert not written.exists()
+    assert held(house, tmp_path) == {}
+
+
+def test_where_nothing_was_exported_an_erasure_makes_no_folder_for_exports(
+    whole: TestClient, scoring_house: House, tmp_path: Path
+) -> None:
+    eraser = scoring_house.eraser()
+    (tmp_path / "file").touch()
+    eraser.outcomes_dir = tmp_path / "file" / "outcomes"
+    assert eraser.erase_cases([], by="system:retention", reason="kept for 9 days").is_whole
+    assert eraser.erase(Target(*KEY), by="test-lead", reason="asked").is_whole
 
 
 def test_a_worker_that_scored_an_erased_case_finds_its_lease_lost(scoring_house: House) -> None:
