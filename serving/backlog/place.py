@@ -40,7 +40,8 @@ class _DistantFile(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         with answering():
-            return int(self._file.seek(offset, whence))
+            self._file.seek(offset, whence)
+        return self.tell()
 
     def tell(self) -> int:
         return int(self._file.tell())
@@ -68,8 +69,17 @@ class WatchedFile:
         return getattr(self._file, name)
 
     def read(self, n_bytes: int = -1) -> bytes:
-        try:
+        with self._watched():
             return self._file.read(n_bytes)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        with self._watched():
+            return self._file.seek(offset, whence)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             self.error = error
             raise
