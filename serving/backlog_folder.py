@@ -3,6 +3,7 @@
 So any process of the service may answer for it, and a restart loses nothing. Knows nothing of how a job is run.
 """
 
+import os
 import shutil
 import signal
 import uuid
@@ -27,6 +28,8 @@ _ENDED: tuple[JobState, ...] = ("complete", "failed", "cancelled")
 _JOB, _CANCELLED, _FAILED, _KILLED, _RESULT = "job.json", "cancelled", "failed.txt", "killed.txt", "result.zip"
 _MOST_KILLS = 3
 _LONGEST_REASON = 1_000
+_END_BYTES = 16_000
+"""Of what a process said, masked before it is cut to a reason: enough that nothing cut in two by this stays in it."""
 _INTERRUPTED = 130
 
 
@@ -121,8 +124,7 @@ class JobFolder:
                 return
             reason = f"its process was ended from outside {len(kills)} times, the last time by: {kills[-1]}"
         else:
-            words = " ".join(self.said.read_text(encoding="utf-8", errors="replace").split())
-            reason = mask(words)[-_LONGEST_REASON:] or "no reason was given"
+            reason = _last_words(mask(_end_of(self.said)), _LONGEST_REASON) or "no reason was given"
         write_synced(self.path / _FAILED, reason.encode())
 
     def forget_failure(self, *, fresh: bool) -> None:
@@ -184,6 +186,20 @@ class JobFolder:
 def folders_in(directory: Path) -> list[JobFolder]:
     """Return the folder of every job in `directory`."""
     return [JobFolder(path.parent) for path in directory.glob(f"*/{_JOB}") if not path.parent.name.startswith(".")]
+
+
+def _end_of(path: Path) -> str:
+    """Return the last whole words of a text, which may be long, with one blank between them."""
+    with path.open("rb") as file:
+        start = max(0, file.seek(0, os.SEEK_END) - _END_BYTES)
+        file.seek(start)
+        words = file.read().decode("utf-8", errors="replace").split()
+    return " ".join(words[1:] if start else words)
+
+
+def _last_words(text: str, n_characters: int) -> str:
+    """Return the end of a text from a blank on, so that no half of a word, a number or a mask stays."""
+    return text if len(text) <= n_characters else text[-n_characters - 1 :].partition(" ")[2]
 
 
 def _lines_of(path: Path) -> list[str]:

@@ -20,6 +20,7 @@ from serving.app import create_app
 from serving.backlog.pool import PoolEngine
 from serving.backlog.run import score_backlog
 from serving.backlog.writing import HANDED_BACK
+from serving.backlog_folder import JobFolder
 from serving.backlog_jobs import BacklogJobs
 from serving.house import House
 from serving.records import CaseKey, Role
@@ -207,13 +208,31 @@ def test_a_process_ended_from_outside_is_begun_again_but_not_for_ever(tmp_path: 
     assert jobs.find(job.job_id).reason == "its process was ended from outside 3 times, the last time by: Terminated"
 
 
-def test_a_reason_that_is_cut_short_keeps_no_half_of_a_telephone_number(tmp_path: Path) -> None:
-    said = "13812345678" + "，" * 995
-    jobs = BacklogJobs(tmp_path / "jobs", command=(sys.executable, "-c", f"raise SystemExit({said!r})"))
-    job = jobs.create(by="somebody")
-    (tmp_path / "jobs" / job.job_id / "cases.jsonl").touch()
-    assert jobs.run_next(is_stopping=lambda: False)
-    assert jobs.find(job.job_id).reason == "hone]" + "，" * 995
+def reason_of(folder: Path, said: str) -> str:
+    """Return the reason kept for a job whose process said that before it failed."""
+    job = JobFolder(folder)
+    job.said.write_text(said, encoding="utf-8")
+    job.fail(1)
+    return (folder / "failed.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("cut", ["13812345678", "138 1234 5678", "TB-2026-000123"])
+def test_a_reason_that_is_cut_short_begins_with_a_whole_word(tmp_path: Path, cut: str) -> None:
+    last = f"{'，' * 990} [phone]"
+    assert reason_of(tmp_path, f"the buyer {cut} {'，' * 990}\n13812345678\n") == last
+
+
+def test_a_reason_no_longer_than_one_may_be_is_whole(tmp_path: Path) -> None:
+    said = f"disk {'，' * 995}"
+    assert reason_of(tmp_path, said) == said
+
+
+def test_of_a_process_that_said_much_only_the_end_is_looked_through(tmp_path: Path) -> None:
+    began = time.process_time()
+    reason = reason_of(tmp_path, "call 138 1234 5678 now\n" * 20_000 + "no room is left")
+    assert time.process_time() - began < 2
+    words = reason.removesuffix(" no room is left").split()
+    assert (len(reason) > 900, set(words)) == (True, {"call", "[phone]", "now"})
 
 
 def test_waiting_cases_are_complete_only_when_their_suggestions_are_stored(tmp_path: Path) -> None:
