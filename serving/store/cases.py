@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -118,6 +119,7 @@ def change(connection: Connection, old: StoredVersion, case: Case, *, by: str, a
     """
     listed = {photo.photo_id for photo in case.photos}
     digests = {photo_id: digest for photo_id, digest in old.digests.items() if photo_id in listed}
+    _lock_photos(connection, digests.values())
     new = StoredVersion(old.case_key, case, old.version + 1, digests)
     return _next_version(connection, old, new, by=by, at=at, action=Action.EVIDENCE_ADDED)
 
@@ -128,30 +130,37 @@ def add_photo(
     """Store which bytes a listed photo has, as a new version. Raises UnknownError, CaseClosedError."""
     if all(listed.photo_id != photo_id for listed in old.case.photos):
         raise UnknownError("photo", photo_id)
-    keep_photo(connection, photo, at=at)
+    keep_photo(connection, photo, beside=old.digests.values(), at=at)
     new = StoredVersion(old.case_key, old.case, old.version + 1, {**old.digests, photo_id: photo.digest})
     return _next_version(connection, old, new, by=by, at=at, action=Action.PHOTO_STORED)
 
 
-def keep_photo(connection: Connection, photo: NewPhoto, *, at: datetime) -> None:
-    """Keep the row of a photo; one that is there already can't be erased before this transaction ends."""
-    query = sa.select(photos.c.digest).where(photos.c.digest == photo.digest)
-    if connection.execute(query.with_for_update(read=True, key_share=True)).first() is not None:
-        return
+def keep_photo(connection: Connection, photo: NewPhoto, *, beside: Collection[str] = (), at: datetime) -> None:
+    """Keep the row of a photo; neither it nor those `beside` it can be erased before this transaction ends."""
     try:
         with connection.begin_nested():
-            connection.execute(
-                photos.insert().values(
-                    digest=photo.digest,
-                    n_bytes=photo.n_bytes,
-                    width=photo.width,
-                    height=photo.height,
-                    fingerprint=photo.fingerprint,
-                    created_at=at,
+            if photo.digest not in _lock_photos(connection, {photo.digest, *beside}):
+                connection.execute(
+                    photos.insert().values(
+                        digest=photo.digest,
+                        n_bytes=photo.n_bytes,
+                        width=photo.width,
+                        height=photo.height,
+                        fingerprint=photo.fingerprint,
+                        created_at=at,
+                    )
                 )
-            )
     except IntegrityError:  # the same bytes were filed elsewhere at the same moment
-        keep_photo(connection, photo, at=at)
+        keep_photo(connection, photo, beside=beside, at=at)
+
+
+def _lock_photos(connection: Connection, digests: Collection[str]) -> Sequence[str]:
+    """Return which of the photos there are, none of them erased before this transaction ends.
+
+    In the order in which an erasure locks them, so that neither waits for the other.
+    """
+    query = sa.select(photos.c.digest).where(photos.c.digest.in_(digests)).order_by(photos.c.digest)
+    return connection.execute(query.with_for_update(read=True, key_share=True)).scalars().all()
 
 
 def oldest_photos(connection: Connection, *, limit: int) -> list[str]:

@@ -14,7 +14,7 @@ from models.integrity import IntegrityReport, ReusedPhoto
 from models.vocabulary import Claim, Platform, Ruling
 from serving.desk_records import Correction, CorrectionDraft, SwitchDraft
 from serving.house import House
-from serving.records import CaseKey, Role, ScoreJob
+from serving.records import CaseKey, EvidenceDraft, Role, ScoreJob
 from serving.refusals import LeaseLostError
 from serving.store.erasure import ErasedCase
 from serving.tables import photos
@@ -110,6 +110,42 @@ def test_a_photo_that_another_case_is_just_getting_stays_with_that_case(filed: H
     done = overtaken(filed, lambda: add_photo(filed, TWO), erasing(filed, ONE), at="INSERT INTO case_photos")
     assert (done[0].changed, type(done[1])) == (True, ErasedCase)
     assert len(filed.store.version(TWO).digests) == photos_kept(filed) == 1
+
+
+def test_photos_that_a_case_is_just_getting_and_an_erasure_are_locked_in_one_order(filed: House) -> None:
+    filer = user_of(filed, Role.SERVICE)
+    first, last = sorted((filed.photo_intake.keep(photo_bytes(seed=n)) for n in (1, 2)), key=lambda one: one.digest)
+    keys = [CaseKey(Platform.TAOBAO, case_id) for case_id in ("TB-FOUR", "TB-FIVE")]
+    for key in keys:
+        listed = [PHOTO, {**PHOTO, "photo_id": "p2"}]
+        filed.store.take_in(build_case(case_id=key.case_id, photos=listed), by=filer)
+        filed.store.add_photo(key, "p1", first, by=filer)
+    filed.store.add_photo(keys[0], "p2", last, by=filer)
+    done = overtaken(
+        filed,
+        lambda: filed.store.add_photo(keys[1], "p2", last, by=filer),
+        erasing(filed, keys[0]),
+        at="INSERT INTO case_photos",
+    )
+    assert (done[0].changed, type(done[1])) == (True, ErasedCase)
+    assert photos_kept(filed) == 2
+
+
+def test_photos_that_a_case_keeps_are_locked_in_order_before_its_new_version_names_them(filed: House) -> None:
+    add_photo(filed, ONE)
+    said: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    engine = filed.store.database.engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    draft = EvidenceDraft.model_validate({"photos": [{**PHOTO, "photo_id": "p2"}]})
+    assert filed.store.add_evidence(ONE, draft, by=user_of(filed, Role.SERVICE)).changed
+    sa.event.remove(engine, "before_cursor_execute", note)
+    locking = next(n for n, statement in enumerate(said) if statement.startswith("SELECT photos.digest"))
+    assert "ORDER BY photos.digest" in said[locking]
+    assert locking < next(n for n, statement in enumerate(said) if statement.startswith("INSERT INTO case_photos"))
 
 
 def test_a_photo_of_two_cases_erased_at_once_goes_with_the_later_one(filed: House) -> None:
