@@ -9,6 +9,7 @@ ReviewError
 │   └── RulePackError          a rule pack that breaks its format; names file and line
 ├── ModelError                 a model or its weights can't be used
 │   ├── WeightsError           weights missing, altered or of another shape
+│   ├── TrialError             a model fails when it is tried, for reasons that may pass
 │   ├── NotFittedError         scoring before `fit` or `load`
 │   ├── CalibrationError       too few held-out cases to promise the wanted coverage
 │   ├── RegistryError          the model registry doesn't answer, or holds no such model
@@ -69,6 +70,10 @@ class ModelError(ReviewError):
 
 class WeightsError(ModelError):
     """Weights are missing, altered or of another shape than the code expects."""
+
+
+class TrialError(ModelError):
+    """A model fails when it is tried, and the error doesn't tell why: its weights, or a lack of memory or threads."""
 
 
 class NotFittedError(ModelError):

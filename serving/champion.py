@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from models.errors import ReviewError, WeightsError
+from models.errors import RegistryError, ReviewError
 from serving.audit import Action
 from serving.loop import Loop
-from serving.scoring import Scoring, warm_up
+from serving.model_trial import RefusedModels, tried
+from serving.scoring import Scoring
 from serving.settings import Settings
 from serving.store import Store
 
@@ -45,7 +46,7 @@ class ChampionKeeper(Loop):
         self.scoring = scoring
         self.models_dir = models_dir
         self.load = load
-        self.refused: set[int] = set()
+        self.refused = RefusedModels()
 
     def work_once(self) -> bool:
         try:
@@ -57,8 +58,9 @@ class ChampionKeeper(Loop):
     def look(self) -> bool:
         """Take up the champion if it isn't at work; return whether the model changed.
 
-        A model that can't be loaded or doesn't repeat its golden cases is refused, once, on the record. Raises
-        RegistryError when the registry doesn't answer: the model at work stays.
+        A model that can't be loaded or doesn't repeat its golden cases is refused, once, on the record; one that fails
+        for reasons that may pass is tried again. Raises RegistryError when the registry doesn't answer: the model at
+        work stays.
         """
         champion = self.registry.named("champion")
         if champion is None or champion.number in self.refused:
@@ -69,11 +71,16 @@ class ChampionKeeper(Loop):
         try:
             folder = self.registry.fetch(champion, self.models_dir)
             suggester = tried(self.load, folder)
+        except RegistryError:
+            raise
         except ReviewError as error:
-            self.refused.add(champion.number)
+            if not self.refused.failed(champion.number, error):
+                log.warning("champion_failed", number=champion.number, problem=str(error))
+                return False
             log.error("champion_refused", number=champion.number, problem=str(error))
             self._note(Action.MODEL_REFUSED, champion, problem=str(error)[:300], kept=before)
             return False
+        self.refused.worked(champion.number)
         self.scoring.replace(suggester)
         remember(self.models_dir, folder)
         log.info("champion_taken_up", number=champion.number, model_version=champion.model_version, before=before)
@@ -91,24 +98,6 @@ class ChampionKeeper(Loop):
             subject=f"model:{champion.number}",
             detail={"model_version": champion.model_version, "manifest_sha256": champion.manifest_sha256, **detail},
         )
-
-
-def tried(load: "Callable[[Path], Suggester]", folder: Path) -> "Suggester":
-    """Return the loaded model once it has scored a made-up case of each claim and repeated its golden cases.
-
-    Raises ModelError, also on weights of another shape, which fail in scoring with errors of many kinds.
-    """
-    from models.golden import check_golden
-
-    try:
-        suggester = load(folder)
-        warm_up(suggester)
-        check_golden(suggester, folder)
-    except (ReviewError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        raise WeightsError(f"the model fails when it is tried: {type(error).__name__}: {error}") from error
-    return suggester
 
 
 def remember(models_dir: Path, folder: Path) -> None:

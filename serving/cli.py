@@ -301,7 +301,8 @@ def _suggester(settings: "Settings", *, warm: bool = False) -> "Suggester":
 
 def _loaded(settings: "Settings") -> "Suggester":
     from models.registry import load_suggester
-    from serving.champion import model_folder, remember, tried
+    from serving.champion import model_folder, remember
+    from serving.model_trial import tried
 
     def load(folder: Path | None) -> "Suggester":
         return load_suggester(folder, cache_dir=settings.cache_dir, threads=settings.scoring_threads)

@@ -20,8 +20,8 @@ from models.errors import RegistryError, ReviewError
 from models.privacy import mask
 from serving.audit import Action
 from serving.case_files import read_case_file
-from serving.champion import tried
 from serving.loop import Loop
+from serving.model_trial import RefusedModels, tried
 from serving.photo_store import PhotoStore
 from serving.refusals import LeaseLostError
 from serving.store import Store
@@ -71,7 +71,7 @@ class ShadowWorker(Loop):
         self.lease_s = lease_s
         self.registry_poll_s = registry_poll_s
         self._challenger: _Challenger | None = None
-        self._refused: set[int] = set()
+        self._refused = RefusedModels()
         self._look_at = 0.0
 
     def run(self) -> None:
@@ -121,6 +121,7 @@ class ShadowWorker(Loop):
     def _look(self) -> None:
         """Keep up with the registry's challenger; one that can't be loaded is refused, once, on the record.
 
+        One that fails for reasons that may pass is tried again.
         Raises RegistryError when the registry doesn't answer: the challenger at work stays.
         """
         model = self.registry.named("challenger")
@@ -135,7 +136,9 @@ class ShadowWorker(Loop):
         except RegistryError:
             raise
         except ReviewError as error:
-            self._refused.add(model.number)
+            if not self._refused.failed(model.number, error):
+                log.warning("challenger_failed", number=model.number, problem=str(error))
+                return
             log.error("challenger_refused", number=model.number, problem=str(error))
             self.store.note(
                 Action.SHADOW_REFUSED,
@@ -144,5 +147,6 @@ class ShadowWorker(Loop):
                 detail={"model_version": model.model_version, "problem": str(error)[:300]},
             )
             return
+        self._refused.worked(model.number)
         self._challenger = _Challenger(model, suggester)
         log.info("challenger_in_shadow", number=model.number, model_version=model.model_version)

@@ -1,10 +1,12 @@
 """A new champion is taken up while requests run; one that fails is refused and the old one stays."""
 
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from models.case_file import CaseFile
 from models.errors import RegistryError
@@ -88,6 +90,54 @@ def test_a_champion_that_does_not_repeat_its_golden_cases_is_refused_once_and_th
     (refused,) = scoring_house.store.audit_trail(subject="model:2")
     assert refused.action == "model_refused"
     assert "golden case" in refused.detail["problem"]
+
+
+def failing(n_times: int) -> Callable[[Path], Suggester]:
+    """Return a loader that lacks memory so many times, as the libraries report it."""
+    failures = iter(range(n_times))
+
+    def load_or_fail(folder: Path) -> Suggester:
+        if next(failures, None) is not None:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return load(folder)
+
+    return load_or_fail
+
+
+def test_a_champion_that_fails_for_lack_of_memory_is_tried_again(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
+) -> None:
+    def promote() -> None:
+        registry.promote(2, by="lead-li")
+
+    for move in (promote, lambda: registry.rollback(by="lead-li"), promote):
+        move()
+        keeper.load = failing(2)
+        assert [keeper.look() for _ in range(3)] == [False, False, True]
+    assert {event.action for event in scoring_house.store.audit_trail(subject="model:2")} == {"model_taken_up"}
+
+
+def test_a_champion_that_fails_so_three_times_in_a_row_is_refused(
+    keeper: ChampionKeeper, registry: ModelRegistry, scoring_house: House
+) -> None:
+    registry.promote(2, by="lead-li")
+    keeper.load = failing(3)
+    assert [keeper.look() for _ in range(4)] == [False] * 4
+    (refused,) = scoring_house.store.audit_trail(subject="model:2")
+    assert (refused.action, "can't allocate memory" in refused.detail["problem"]) == ("model_refused", True)
+
+
+def test_a_champion_that_could_not_be_fetched_is_fetched_again(
+    keeper: ChampionKeeper, registry: ModelRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_off(**_: object) -> str:
+        raise MlflowException("the connection broke off")
+
+    with monkeypatch.context() as outage:
+        outage.setattr("mlflow.artifacts.download_artifacts", break_off)
+        with pytest.raises(RegistryError, match="broke off"):
+            keeper.look()
+    assert keeper.look()
 
 
 @pytest.mark.parametrize(

@@ -217,3 +217,25 @@ def test_a_challenger_that_cannot_be_loaded_is_refused_once_on_the_record(
     assert refused.action == "shadow_refused"
     comparison = blind_house.models.shadow()
     assert "not the file that was pinned" in (comparison.refused or "")
+
+
+def test_a_challenger_that_fails_for_lack_of_memory_is_refused_only_after_three_looks_in_a_row(
+    blind_house: House, shadow: ShadowWorker
+) -> None:
+    def fail(folder: Path) -> Suggester:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    blind_house.store.shadows.switch(on=True, by=user_of(blind_house, Role.LEAD))
+    take_in(blind_house, "TB-1")
+    shadow.load = fail
+    assert [shadow.work_once() for _ in range(2)] == [False, False]
+    assert blind_house.store.audit_trail(subject="model:2") == []
+    shadow.load = load
+    assert worked(shadow) == 1
+    shadow.load = fail
+    blind_house.store.shadows.switch(on=False, by=user_of(blind_house, Role.LEAD))
+    assert not shadow.work_once()
+    blind_house.store.shadows.switch(on=True, by=user_of(blind_house, Role.LEAD))
+    assert [shadow.work_once() for _ in range(4)] == [False] * 4
+    (refused,) = blind_house.store.audit_trail(subject="model:2")
+    assert "can't allocate memory" in refused.detail["problem"]
